@@ -1,0 +1,1 @@
+"""The boards of the suite: one TOML file each."""

@@ -1,0 +1,356 @@
+"""The command line. Tables go to stdout, all else to stderr; heavy imports happen inside the commands.
+
+Exit codes: 0 all went well, 1 some runs failed, 2 the request is wrong, 130 stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from lifelong.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lifelong.reporting.tables import Format
+    from lifelong.running.launch import Options
+    from lifelong.running.plan import Plan, Wishes
+    from lifelong.running.records import Store
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A leaderboard for continual learning in which the contestants may change their own structure.",
+    epilog="Start with: lifelong run digits-v1",
+)
+wandb_app = typer.Typer(no_args_is_help=True, help="Records and Weights & Biases.")
+app.add_typer(wandb_app, name="wandb")
+
+
+class Kind(StrEnum):
+    boards = "boards"
+    scenarios = "scenarios"
+    strategies = "strategies"
+
+
+class One(StrEnum):
+    board = "board"
+    scenario = "scenario"
+    strategy = "strategy"
+
+
+class Form(StrEnum):
+    table = "table"
+    md = "md"
+    csv = "csv"
+    json = "json"
+
+
+class Wandb(StrEnum):
+    offline = "offline"
+    online = "online"
+    off = "off"
+
+
+BoardName = Annotated[str, typer.Argument(metavar="BOARD", help="A board's name, or a .toml file.")]
+Strategies = Annotated[
+    list[str] | None, typer.Option("--strategy", help="Only this strategy, or file.py:name. May be given again.")
+]
+Scenarios = Annotated[list[str] | None, typer.Option("--scenario", help="Only this scenario. May be given again.")]
+Seeds = Annotated[str, typer.Option("--seeds", help="Instead of the board's: 0-4, or 0,2,5.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A parameter, as ewc.ewc_lambda=0.4, budget.epochs=2 or model.widths=[100]."),
+]
+Out = Annotated[Path, typer.Option("--out", help="The folder of records.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+RESULTS = Path("results")
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    pattern: Annotated[str, typer.Argument(metavar="[GLOB]", help="Only names that match, as 'mnist-*'.")] = "*",
+    as_json: Json = False,
+) -> None:
+    """List boards, scenarios or strategies."""
+    from lifelong.reporting import listing
+
+    found = listing.rows(kind.value, pattern)
+    if as_json:
+        sys.stdout.write(listing.as_json(found))
+    else:
+        listing.print_rows(_stdout(), found)
+
+
+@app.command()
+def show(
+    kind: Annotated[One, typer.Argument(help="What it is.")],
+    name: Annotated[str, typer.Argument(help="Its name, or file.py:name.")],
+    as_json: Json = False,
+) -> None:
+    """Show one board, scenario or strategy in full: parameters, source, licence, needs."""
+    from lifelong.registry import scenarios, strategies
+    from lifelong.reporting import listing
+
+    known: dict[str, Any]
+    if kind is One.board:
+        from lifelong.running.board import load_board
+
+        known = load_board(name).model_dump(mode="json")
+    else:
+        known = listing.entry_as_data(strategies.get(name) if kind is One.strategy else scenarios.get(name))
+    if as_json:
+        sys.stdout.write(listing.as_json(known))
+    else:
+        listing.print_details(_stdout(), known)
+
+
+@app.command()
+def plan(
+    board: BoardName,
+    strategy: Strategies = None,
+    scenario: Scenarios = None,
+    seeds: Seeds = "",
+    settings: Sets = None,
+    out: Out = RESULTS,
+) -> None:
+    """Show which cells are done, missing or impossible (and why), before anything runs."""
+    from lifelong.reporting.overview import print_cells
+
+    made, _ = _planned(board, _wishes(strategy, scenario, seeds, settings), out)
+    print_cells(_stdout(), made)
+
+
+@app.command()
+def run(
+    board: BoardName,
+    strategy: Strategies = None,
+    scenario: Scenarios = None,
+    seeds: Seeds = "",
+    settings: Sets = None,
+    out: Out = RESULTS,
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time; one for each core by default.")] = None,
+    timeout: Annotated[str, typer.Option(help="Kill a run after this long: 90s, 5m, 2h.")] = "",
+    data: Annotated[Path | None, typer.Option(help="The folder of data sets; else LIFELONG_DATA.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, or cuda:0.")] = "auto",
+    wandb: Annotated[Wandb, typer.Option(help="Weights & Biases.")] = Wandb.offline,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many of the missing cells.")] = None,
+    checkpoint_every: Annotated[str, typer.Option(help="Save unfinished runs at most this often.")] = "1m",
+) -> None:
+    """Run what a board misses, and print the ranking. Running it again resumes."""
+    from lifelong.running.launch import Options
+
+    wishes = _wishes(strategy, scenario, seeds, settings)
+    options = Options(
+        workers=workers,
+        timeout_s=duration("--timeout", timeout) if timeout else None,
+        checkpoint_s=duration("--checkpoint-every", checkpoint_every),
+        data=data,
+        device=device,
+        wandb=wandb.value,
+        retry_failed=retry_failed,
+        limit=limit,
+    )
+    failed = _run(board, wishes, options, out)
+    _print_board(board, wishes, out, Form.table, ())
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    board: BoardName,
+    strategy: Strategies = None,
+    scenario: Scenarios = None,
+    seeds: Seeds = "",
+    settings: Sets = None,
+    out: Out = RESULTS,
+) -> None:
+    """Show how far a board has come, and what failed."""
+    from lifelong.reporting.overview import print_failures, summary
+
+    made, store = _planned(board, _wishes(strategy, scenario, seeds, settings), out)
+    print_failures(_stdout(), made)
+    waiting = len(list(store.root.glob(".checkpoints/*.pkl")))
+    _stdout().print(summary(made.cells) + (f"; {waiting} begun" if waiting else ""))
+
+
+@app.command("board")
+def board_(
+    board: BoardName,
+    strategy: Strategies = None,
+    scenario: Scenarios = None,
+    seeds: Seeds = "",
+    settings: Sets = None,
+    out: Out = RESULTS,
+    form: Annotated[Form, typer.Option("--format", help="table, md, csv or json.")] = Form.table,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="The first one ranks. May be given again.")
+    ] = None,
+) -> None:
+    """Print the ranking: one table for each scenario."""
+    _print_board(board, _wishes(strategy, scenario, seeds, settings), out, form, tuple(metric or ()))
+
+
+@wandb_app.command("push")
+def wandb_push(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of records, as results/digits-v1.")],
+    offline: Annotated[bool, typer.Option("--offline", help="Write W&B's files only.")] = False,
+) -> None:
+    """Make the W&B runs again from records alone."""
+    from lifelong.reporting.wandb_runs import push
+    from lifelong.running.records import read_folder
+
+    records, damaged = read_folder(folder)
+    for path, why in damaged.items():
+        _say(f"{path} is no record ({why}); left out")
+    if not records:
+        raise UsageError(f"no records in {folder}")
+    warnings = push(records, mode="offline" if offline else "online", directory=folder, protocols=_protocols())
+    for warning in warnings:
+        _say(warning)
+    _say(f"{len(records)} records read from {folder}")
+    if warnings:
+        raise typer.Exit(1)
+
+
+def _run(name: str, wishes: Wishes, options: Options, out: Path) -> int:
+    """Carry out what is missing; how many of it failed."""
+    from lifelong.reporting.overview import summary
+    from lifelong.reporting.progress import display
+    from lifelong.reporting.wandb_runs import WandbSink
+    from lifelong.running import launch
+    from lifelong.running.scheduler import Finished, fork_server
+
+    made, store = _planned(name, wishes, out)
+    for reason in dict.fromkeys(cell.reason for cell in made.cells if cell.state == "impossible"):
+        _say(f"skipped: {reason}")
+    jobs = launch.make_jobs(made, store, options)
+    for sentence in launch.rescue(made):
+        _say(sentence)
+    if not jobs:
+        _say(f"nothing to run: {summary(made.cells)}")
+        return 0
+    sink = None
+    if options.wandb != "off":
+        sink = WandbSink(
+            options.wandb,
+            store.root,
+            protocols=_protocols(),
+            context=fork_server(),
+            push_command=f"lifelong wandb push {store.root}",
+        )
+    workers = launch.worker_count(options.workers, len(jobs))
+    try:
+        with display(_stderr(), made.board.name, len(jobs), workers) as shown:
+
+            def tell(event: Any) -> None:
+                shown.show(event)
+                if sink is not None and isinstance(event, Finished):
+                    sink.send(event.path)
+
+            records = launch.run(jobs, options, tell)
+    except KeyboardInterrupt:
+        _say("stopped; what is done is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    except OSError as error:
+        raise UsageError(f"cannot write to {store.root}: {error.strerror or error}; what is done is kept") from None
+    finally:
+        for warning in sink.close() if sink is not None else ():
+            _say(warning)
+    return sum(not record.ok for record in records)
+
+
+def _print_board(name: str, wishes: Wishes, out: Path, form: Form, metrics: tuple[str, ...]) -> None:
+    from lifelong.registry import strategies
+    from lifelong.reporting.overview import on_the_board
+    from lifelong.reporting.standings import standings
+    from lifelong.reporting.tables import print_tables, render
+
+    metrics = metrics or ("average_accuracy", "forgetting")
+    made, store = _planned(name, wishes, out)
+    roles = {entry.name: entry.role for entry in strategies.all().values()}
+    records = on_the_board(made, everyone=not wishes.strategies)
+    tables = standings(records, roles, metrics)
+    if not records:
+        _say(f"no records of {made.board.name} in {store.root} under these settings; start with: lifelong run {name}")
+    if other := len(made.records) - len(records):
+        _say(f"{other} records with other settings, seeds or strategies are left out of the tables")
+    if form is Form.table:
+        print_tables(_stdout(), tables, metrics)
+    else:
+        sys.stdout.write(render(tables, cast("Format", form.value), metrics))
+
+
+def _planned(name: str, wishes: Wishes, out: Path) -> tuple[Plan, Store]:
+    from lifelong.running.board import load_board
+    from lifelong.running.plan import make_plan
+    from lifelong.running.records import Store
+
+    loaded = load_board(name)
+    store = Store(out.expanduser(), loaded.name)
+    made = make_plan(loaded, wishes, store)
+    return made, store
+
+
+def _wishes(strategy: list[str] | None, scenario: list[str] | None, seeds: str, settings: list[str] | None) -> Wishes:
+    from lifelong.running.plan import Wishes
+
+    return Wishes(tuple(scenario or ()), tuple(strategy or ()), seeds, tuple(settings or ()))
+
+
+def _protocols() -> dict[str, str]:
+    from lifelong.registry import scenarios
+
+    return {entry.name: entry.protocol for entry in scenarios.all().values()}
+
+
+def duration(option: str, text: str) -> float:
+    """`90`, `90s`, `5m`, `2h` or `1d` in seconds.
+
+    Raises:
+        UsageError: if it is none of these.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if match is None:
+        raise UsageError(f"{option} {text!r}: write it as 90s, 5m or 2h")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def _stdout() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _stderr() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _say(sentence: str) -> None:
+    """To the person, not into the table."""
+    typer.echo(sentence, err=True)
+
+
+def main() -> None:
+    """The `lifelong` command."""
+    try:
+        app()
+    except UsageError as error:
+        _say(f"lifelong: {error}")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+"""What a strategy and a scenario are: decorated functions whose typed keyword parameters are their configuration.
+
+Importing this file costs nothing: neither torch nor Avalanche is loaded until a function is called.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+
+from lifelong.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    import torch
+    from avalanche.benchmarks import CLScenario
+
+Protocol = Literal["class", "domain", "task", "task-free"]
+"""What a learner is told: `task` gives labels and boundaries, `class` and `domain` boundaries, `task-free` nothing."""
+
+Need = Literal["task labels", "task boundaries", "single head"]
+"""What a strategy may require of a scenario."""
+
+Role = Literal["floor", "ceiling", "reference", "contestant"]
+"""A board's fixed points: floor and ceiling always run; the reference is what intransigence is measured against."""
+
+PROVIDES: dict[Protocol, frozenset[Need]] = {
+    "class": frozenset({"task boundaries", "single head"}),
+    "domain": frozenset({"task boundaries", "single head"}),
+    "task": frozenset({"task labels", "task boundaries"}),
+    "task-free": frozenset({"single head"}),
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One keyword parameter of a strategy, a scenario or a model."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+    @property
+    def type_name(self) -> str:
+        """The annotation as a person would write it: `float`, `Literal['a', 'b']`, `int | None`."""
+        return inspect.formatannotation(self.annotation).replace("typing.", "")
+
+    def check(self, owner: str, value: Any) -> Any:
+        """The value in the parameter's type.
+
+        Raises:
+            UsageError: if the value is not of that type.
+        """
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            return TypeAdapter(self.annotation).validate_python(value)
+        except ValidationError as error:
+            reason = "; ".join(detail["msg"] for detail in error.errors())
+            raise UsageError(f"{owner}.{self.name} = {value!r}: {reason} (its type is {self.type_name})") from None
+
+
+def _hints(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
+    """The types of these parameters alone: the others' may be imported for the type checker only."""
+    annotations = {name: hint for name, hint in inspect.get_annotations(function).items() if name in names}
+    return get_type_hints(SimpleNamespace(__annotations__=annotations), globalns=function.__globals__)
+
+
+def parameters_of(function: Callable[..., Any], skip: int = 1) -> dict[str, Parameter]:
+    """The configuration of a function: every parameter after the first `skip`, each with a type and a default.
+
+    Raises:
+        UsageError: if a parameter lacks its type or its default.
+    """
+    configurable = list(inspect.signature(function).parameters.values())[skip:]
+    hints = _hints(function, {parameter.name for parameter in configurable})
+    found = {}
+    for parameter in configurable:
+        if parameter.default is parameter.empty or parameter.name not in hints:
+            raise UsageError(
+                f"{function.__name__}: the parameter {parameter.name!r} needs a type and a default, "
+                f"as in {parameter.name}: float = 0.1"
+            )
+        found[parameter.name] = Parameter(parameter.name, hints[parameter.name], parameter.default)
+    return found
+
+
+def resolve(owner: str, parameters: Mapping[str, Parameter], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Every parameter's value in the parameter's type: the override, else the default.
+
+    Raises:
+        UsageError: if an override names no parameter or has the wrong type.
+    """
+    for name in overrides:
+        if name not in parameters:
+            raise unknown(f"parameter of {owner}", name, parameters)
+    return {
+        name: parameter.check(owner, overrides.get(name, parameter.default)) for name, parameter in parameters.items()
+    }
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A named function with its parameters and its source."""
+
+    function: Callable[..., Any]
+    name: str
+    source: str = ""
+    version: int = 1
+    file: Path | None = None
+    """The user's file that it came from; None for what is installed."""
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        return parameters_of(self.function)
+
+    @property
+    def description(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the description."""
+        return self.description.partition("\n")[0]
+
+    def resolve(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """Every parameter's value (see `resolve`)."""
+        return resolve(self.name, self.parameters, overrides)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Strategy(Entry):
+    """A function from a `Setup` to an Avalanche strategy."""
+
+    needs: frozenset[Need] = frozenset()
+    role: Role = "contestant"
+    offline: bool = False
+    """Trains once on the whole stream (joint training), so only the last row of R exists."""
+
+    def refusal(self, scenario: Scenario) -> str | None:
+        """Why this strategy cannot run on that scenario, or None when it can."""
+        if missing := sorted(self.needs - PROVIDES[scenario.protocol]):
+            return (
+                f"{self.name} needs {' and '.join(missing)}, which {scenario.name} ({scenario.protocol}) does not give"
+            )
+        return None
+
+
+@dataclass(frozen=True)
+class Scenario(Entry):
+    """A function from a `Context` to an Avalanche benchmark, with what a leaderboard has to know of it."""
+
+    protocol: Protocol = "class"
+    licence: str = ""
+    download_mb: float = 0.0
+    input_shape: tuple[int, ...] = ()
+    """(features,) or (channels, height, width)."""
+    model: Mapping[str, Any] = field(default_factory=lambda: {"name": "mlp"})
+    """The default model: its name, and parameters that differ from the model's own defaults."""
+    budget: Mapping[str, Any] = field(default_factory=dict)
+    """Default budget: fields of `lifelong.running.spec.Budget` that differ from its own defaults."""
+    check: Callable[[Context], None] | None = None
+    """Raises DataError when the data can be neither found nor downloaded, or is damaged; called before any training."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a scenario is built from."""
+
+    seed: int = 0
+    """Draws the class order, the permutations and the validation split: equal seeds give equal streams."""
+    data: Path | None = None
+    """The folder of data sets; None for `LIFELONG_DATA`, else a cache folder."""
+    device: str | torch.device = "cpu"
+    """Where the images are held."""
+
+
+def _named(function: Callable[..., Any]) -> str:
+    return function.__name__.replace("_", "-")
+
+
+def strategy(
+    *,
+    source: str = "",
+    needs: set[Need] | frozenset[Need] = frozenset(),
+    role: Role = "contestant",
+    offline: bool = False,
+    version: int = 1,
+    name: str | None = None,
+) -> Callable[[Callable[..., Any]], Strategy]:
+    """Make a function `(setup, parameter: type = default, ...) -> SupervisedTemplate` a strategy of the suite.
+
+    Args:
+        source: the paper or code that the method comes from.
+        needs: what a scenario must give; a cell without it is skipped, with the reason, before any training.
+        role: `floor` and `ceiling` stand on every board.
+        offline: trains once, on the whole stream.
+        version: raised whenever a change alters the numbers, so that old records are not mixed with new ones.
+        name: the name on the board; the function's own, with dashes, by default.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Strategy:
+        return Strategy(
+            function,
+            name or _named(function),
+            source=source,
+            version=version,
+            needs=frozenset(needs),
+            role=role,
+            offline=offline,
+        )
+
+    return decorate
+
+
+def scenario(
+    *,
+    protocol: Protocol,
+    source: str = "",
+    licence: str = "",
+    download_mb: float = 0.0,
+    input_shape: tuple[int, ...] = (),
+    model: Mapping[str, Any] | None = None,
+    budget: Mapping[str, Any] | None = None,
+    check: Callable[[Context], None] | None = None,
+    version: int = 1,
+    name: str | None = None,
+) -> Callable[[Callable[..., CLScenario]], Scenario]:
+    """Make a function `(context, parameter: type = default, ...) -> CLScenario` a scenario of the suite.
+
+    Args:
+        protocol: what the learner is told (see `Protocol`).
+        source: the paper that the scenario comes from.
+        licence: the data's licence.
+        download_mb: what is downloaded on first use, in megabytes.
+        input_shape: (features,) or (channels, height, width).
+        model: the default model, as `{"name": "mlp", "widths": [400, 400]}`.
+        budget: the default budget, as `{"epochs": 1}`.
+        check: raises DataError when the data can be neither found nor downloaded, or is damaged; called once, before
+            any training.
+        version: raised whenever a change alters the numbers.
+        name: the name on the board; the function's own, with dashes, by default.
+    """
+
+    def decorate(function: Callable[..., CLScenario]) -> Scenario:
+        return Scenario(
+            function,
+            name or _named(function),
+            source=source,
+            version=version,
+            protocol=protocol,
+            licence=licence,
+            download_mb=download_mb,
+            input_shape=input_shape,
+            model=model or {"name": "mlp"},
+            budget=budget or {},
+            check=check,
+        )
+
+    return decorate
+
+
+def from_file(entry: Entry, file: Path) -> Entry:
+    """The same entry, marked as coming from a user's file."""
+    return replace(entry, file=file)
+
+
+__all__ = [
+    "PROVIDES",
+    "Context",
+    "Entry",
+    "Need",
+    "Parameter",
+    "Protocol",
+    "Role",
+    "Scenario",
+    "Strategy",
+    "from_file",
+    "parameters_of",
+    "resolve",
+    "scenario",
+    "strategy",
+]

@@ -1,0 +1,87 @@
+"""The fast data path as an ordinary Avalanche plug-in: the same batches, the same random numbers, read whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from avalanche.benchmarks.utils import AvalancheDataset
+from avalanche.benchmarks.utils.data_loader import MultiDatasetDataLoader, MultiDatasetSampler
+from avalanche.training.plugins import SupervisedPlugin
+from torch import Tensor
+from torch.utils.data import SequentialSampler
+
+from lifelong.data.resident import ResidentDataset, Rows, rows_of
+
+
+def _rows(dataset: AvalancheDataset[Any]) -> Rows | None:
+    if isinstance(dataset, ResidentDataset):
+        reader = dataset._reader()
+        return reader.rows if reader is not None else None
+    return rows_of(dataset)
+
+
+class _Batches:
+    """Batches as one of Avalanche's loaders would give in an epoch, with the random numbers that it would draw."""
+
+    def __init__(self, rows: Rows, loader: MultiDatasetDataLoader) -> None:
+        self._rows, self._loader = rows, loader
+
+    def __iter__(self) -> Iterator[list[Tensor]]:
+        loader = self._loader
+        torch.empty((), dtype=torch.int64).random_()  # torch's DataLoader draws a seed for its workers, used or not
+        samplers = loader._create_samplers(loader.datasets, loader.batch_sizes, False, loader.loader_kwargs)
+        positions: Iterable[Sequence[int] | Tensor]
+        once_in_order = len(samplers) == 1 and isinstance(samplers[0].sampler, SequentialSampler)
+        if once_in_order and not samplers[0].drop_last and not loader.never_ending:
+            positions = torch.split(torch.arange(len(self._rows), device=self._rows.row.device), loader.batch_sizes[0])
+        else:
+            positions = MultiDatasetSampler(
+                loader.datasets,
+                samplers,
+                termination_dataset_idx=loader.termination_dataset,
+                oversample_small_datasets=loader.oversample_small_datasets,
+                never_ending=loader.never_ending,
+            )
+        return map(self._rows.batch, positions)
+
+
+def _epoch(loader: MultiDatasetDataLoader) -> _Batches:
+    """What `MultiDatasetDataLoader._get_loader` makes for an epoch, reading by the batch."""
+    parts = [rows for dataset in loader.datasets if (rows := _rows(dataset)) is not None]
+    return _Batches(Rows.concat(parts), loader)
+
+
+def read_by_batch(loader: MultiDatasetDataLoader) -> bool:
+    """Let one of Avalanche's loaders read by the batch, if all its datasets are over resident images.
+
+    Avalanche joins its datasets with torch's `ConcatDataset`, which asks for one sample at a time, and looks through
+    every sample for FFCV support at each epoch; this replaces that step on the one object given. Returns whether it
+    did.
+    """
+    if any(_rows(dataset) is None for dataset in loader.datasets):
+        return False
+    loader._get_loader = partial(_epoch, loader)
+    return True
+
+
+class ResidentLoading(SupervisedPlugin):  # type: ignore[misc]
+    """Makes a strategy, and the plug-ins in it, read by the batch. Append it to `strategy.plugins` after the others.
+
+    Loaders over data that is not resident, or that is transformed at random, are left as they are.
+    """
+
+    def before_training_exp(self, strategy: Any, **_: object) -> None:
+        self._visit(strategy)
+
+    def before_eval_exp(self, strategy: Any, **_: object) -> None:
+        self._visit(strategy)
+
+    @staticmethod
+    def _visit(strategy: Any) -> None:
+        for owner in (strategy, *strategy.plugins):
+            for value in vars(owner).values():
+                if isinstance(value, MultiDatasetDataLoader):
+                    read_by_batch(value)

@@ -1,0 +1,124 @@
+"""What there is: strategies, scenarios and boards, in a list or one in full."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatch
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lifelong.contracts import Entry, Parameter, Scenario, Strategy
+from lifelong.registry import boards, scenarios, strategies
+
+
+def rows(kind: str, pattern: str) -> list[dict[str, Any]]:
+    """What `lifelong list` shows: one mapping for each entry whose name matches the pattern."""
+    makers: Mapping[str, Any] = {"strategies": _strategies, "scenarios": _scenarios, "boards": _boards}
+    return [row for row in makers[kind]() if fnmatch(row["name"], pattern)]
+
+
+def _strategies() -> Iterable[dict[str, Any]]:
+    for entry in strategies.all().values():
+        yield {"name": entry.name, "role": entry.role, "needs": sorted(entry.needs), "summary": entry.summary}
+
+
+def _scenarios() -> Iterable[dict[str, Any]]:
+    for entry in scenarios.all().values():
+        yield {
+            "name": entry.name,
+            "protocol": entry.protocol,
+            "download_mb": entry.download_mb,
+            "summary": entry.summary,
+        }
+
+
+def _boards() -> Iterable[dict[str, Any]]:
+    from lifelong.running.board import load_board
+
+    for name in boards():
+        board = load_board(name)
+        cells = len(board.scenarios) * len(board.strategies) * len(board.seeds)
+        yield {"name": name, "cells": cells, "summary": board.title}
+
+
+def print_rows(console: Console, found: list[dict[str, Any]]) -> None:
+    """A table of such rows."""
+    if not found:
+        return
+    drawing = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in found[0]:
+        drawing.add_column(column.replace("_", " "), overflow="fold", no_wrap=column == "name")
+    for row in found:
+        drawing.add_row(*(Text(_cell(value)) for value in row.values()))
+    console.print(drawing)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def entry_as_data(entry: Entry) -> dict[str, Any]:
+    """Everything that is known of a strategy or a scenario."""
+    known: dict[str, Any] = {"name": entry.name, "summary": entry.summary, "source": entry.source}
+    if isinstance(entry, Strategy):
+        known |= {"role": entry.role, "needs": sorted(entry.needs), "trains": "once" if entry.offline else "in stream"}
+    if isinstance(entry, Scenario):
+        known |= {
+            "protocol": entry.protocol,
+            "licence": entry.licence,
+            "download_mb": entry.download_mb,
+            "input_shape": list(entry.input_shape),
+            "model": dict(entry.model),
+            "budget": dict(entry.budget),
+        }
+    known |= {
+        "version": entry.version,
+        "file": str(entry.file) if entry.file else None,
+        "parameters": [_parameter(parameter) for parameter in entry.parameters.values()],
+        "description": entry.description,
+    }
+    return known
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {"name": parameter.name, "type": parameter.type_name, "default": parameter.default}
+
+
+def print_details(console: Console, known: Mapping[str, Any]) -> None:
+    """One entry in full: its facts, its parameters and its description."""
+    drawing = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    drawing.add_column(style="bold", no_wrap=True)
+    drawing.add_column(overflow="fold")
+    for key, value in known.items():
+        if key not in ("parameters", "description", "summary") and value not in (None, "", []):
+            drawing.add_row(key.replace("_", " "), Text(_fact(value)))
+    console.print(drawing)
+    if parameters := known.get("parameters"):
+        console.print()
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for column in ("parameter", "type", "default"):
+            table.add_column(column)
+        for parameter in parameters:
+            table.add_row(parameter["name"], Text(parameter["type"]), Text(repr(parameter["default"])))
+        console.print(table)
+    if description := known.get("description"):
+        console.print()
+        console.print(Text(description))
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} = {item}" for key, item in value.items()) or "the defaults"
+    return _cell(value)
+
+
+def as_json(value: Any) -> str:
+    """For programs."""
+    return json.dumps(value, indent=1, default=str) + "\n"

@@ -1,0 +1,101 @@
+"""What a person sees while a board runs: bars on a terminal, plain lines elsewhere. All of it goes to stderr."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from lifelong.measures.continual import average_accuracy, validate
+from lifelong.running.job import Job
+from lifelong.running.records import Record
+from lifelong.running.scheduler import Advanced, Finished
+
+
+class Display(Protocol):
+    """Shows what happens, as it happens."""
+
+    def __enter__(self) -> Display: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def show(self, event: Advanced | Finished) -> None: ...
+
+
+def display(console: Console, board: str, total: int, workers: int) -> Display:
+    """The display that fits the console."""
+    return Bars(console, board, total, workers) if console.is_terminal else Lines(console, total)
+
+
+def title(job: Job) -> str:
+    """A run in a few words: `digits-class · ewc · seed 0`."""
+    return f"{job.spec.scenario.name} · {job.spec.strategy.name} · seed {job.spec.seed}"
+
+
+def outcome(record: Record) -> str:
+    """What came of a run, in a few words: its accuracy, or the last line of its error."""
+    if record.accuracy is not None:
+        return f"accuracy {average_accuracy(validate(record.accuracy)):.3f}, {record.times.total_s:.1f} s"
+    lines = (record.error or "").strip().splitlines()
+    return f"{record.status}: {lines[-1] if lines else 'no reason known'}"
+
+
+class Lines:
+    """One line for each run that ends."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._console, self._total, self._ended = console, total, 0
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, event: Advanced | Finished) -> None:
+        if isinstance(event, Finished):
+            self._ended += 1
+            line = f"[{self._ended}/{self._total}] {title(event.job)}: {outcome(event.record)}"
+            self._console.print(Text(line), soft_wrap=True)
+
+
+class Bars:
+    """A bar for the board and one for each worker; failures are printed above them and stay."""
+
+    def __init__(self, console: Console, board: str, total: int, workers: int) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        )
+        self._board = self._progress.add_task(f"[bold]{escape(board)}", total=total)
+        self._workers: list[TaskID] = [
+            self._progress.add_task("loading torch and Avalanche", total=None) for _ in range(workers)
+        ]
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            self._progress.remove_task(worker)
+        self._progress.stop()
+
+    def show(self, event: Advanced | Finished) -> None:
+        worker = self._workers[event.worker]
+        if isinstance(event, Finished):
+            self._progress.advance(self._board)
+            self._progress.reset(worker, description="[dim]waiting", total=1)
+            if not event.record.ok:
+                line = Text(f"{title(event.job)}: {outcome(event.record)}", style="red")
+                self._progress.console.print(line, soft_wrap=True)
+        elif event.total:
+            self._progress.update(worker, description=escape(title(event.job)), total=event.total, completed=event.done)
+        else:
+            self._progress.reset(worker, description=escape(title(event.job)), total=None)

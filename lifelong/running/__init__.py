@@ -1,0 +1,1 @@
+"""Planning runs, running one, running many, and the records that they leave."""

@@ -1,0 +1,120 @@
+"""Boards: TOML files that name scenarios, strategies, seeds and a budget."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+
+from lifelong.errors import UsageError
+from lifelong.registry import board_file
+from lifelong.running.spec import Strict
+
+MAX_SEED = 2**32 - 1
+
+
+class Board(Strict):
+    """What a board file may say.
+
+    title = "Handwritten digits"
+    scenarios = ["digits-class", "digits-task"]
+    strategies = ["naive", "joint", "ewc"]
+    seeds = 5                   # the first five, or a list
+
+    [budget]                    # fields of Budget; a scenario's own where they are left out
+    epochs = 5
+    [model]                     # the scenario's own where it is left out
+    name = "mlp"
+    [set.ewc]                   # parameters of a strategy or a scenario
+    ewc_lambda = 10.0
+    """
+
+    name: str
+    title: str = ""
+    description: str = ""
+    scenarios: list[str] = Field(min_length=1)
+    strategies: list[str] = Field(min_length=1)
+    seeds: list[int] = Field([0, 1, 2, 3, 4], min_length=1)
+    budget: dict[str, Any] = Field({})
+    model: dict[str, Any] = Field({})
+    set: dict[str, dict[str, Any]] = Field({})
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _count_or_list(cls, seeds: Any) -> Any:
+        if isinstance(seeds, int) and not isinstance(seeds, bool):
+            return list(range(seeds))
+        return seeds
+
+    @field_validator("seeds")
+    @classmethod
+    def _possible(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed stands twice")
+        if bad := [seed for seed in seeds if not 0 <= seed <= MAX_SEED]:
+            raise ValueError(f"{bad[0]} is not a seed: they go from 0 to {MAX_SEED}")
+        return seeds
+
+    @field_validator("scenarios", "strategies")
+    @classmethod
+    def _distinct(cls, names: list[str]) -> list[str]:
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"{sorted(twice)[0]!r} stands twice")
+        return names
+
+
+def load_board(reference: str) -> Board:
+    """The board of that name, or of that `.toml` file.
+
+    Strategies and scenarios given as `file.py:name` are looked for beside the board file.
+
+    Raises:
+        UsageError: if there is none, or its file cannot be read; with the line and the key.
+    """
+    file = board_file(reference)
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not a text file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not TOML: {error}") from None
+    for kind in ("scenarios", "strategies"):
+        if isinstance(content.get(kind), list):
+            content[kind] = [_beside(file, name) for name in content[kind]]
+    try:
+        return Board.model_validate({"name": file.stem, **content})
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise UsageError(f"{file}{_line(text, detail['loc'])}: {_told(detail)}") from None
+
+
+def _told(detail: Any) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"no key {key!r} on a board; there are {', '.join(sorted(Board.model_fields))}"
+    return f"{key}: {detail['msg'].removeprefix('Value error, ')}"
+
+
+def _beside(file: Path, name: Any) -> Any:
+    """`mine.py:name` relative to the board's folder, where such a file lies there."""
+    path, colon, entry = str(name).rpartition(":")
+    if colon and path.endswith(".py") and (file.parent / path).is_file():
+        return f"{file.parent / path}:{entry}"
+    return name
+
+
+def _line(text: str, location: tuple[str | int, ...]) -> str:
+    """`:line` where a key is set, as well as it can be told from the text."""
+    names = [str(part) for part in location if isinstance(part, str)]
+    for name in reversed(names):
+        pattern = re.compile(rf"^\s*(\[.*\b)?{re.escape(name)}\b")
+        for number, line in enumerate(text.splitlines(), start=1):
+            if pattern.match(line):
+                return f":{number}"
+    return ""

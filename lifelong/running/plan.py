@@ -1,0 +1,238 @@
+"""From a board and the user's wishes to the cells: done, failed, missing or impossible, before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from lifelong.contracts import Entry, Scenario, Strategy
+from lifelong.errors import UsageError, unknown
+from lifelong.registry import scenarios, strategies
+from lifelong.running.board import MAX_SEED, Board
+from lifelong.running.records import Record, Store
+from lifelong.running.spec import Budget, Choice, Spec
+
+State = Literal["done", "failed", "missing", "impossible"]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for beside the board; empty where the board decides."""
+
+    scenarios: Sequence[str] = ()
+    strategies: Sequence[str] = ()
+    seeds: str = ""
+    set: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One scenario, one strategy, one seed."""
+
+    scenario: Scenario
+    strategy: Strategy
+    seed: int
+    state: State
+    spec: Spec | None = None
+    """None where the cell is impossible."""
+    reason: str = ""
+    references: tuple[str, str] = ("", "")
+    """The names, or `file.py:name`, by which a worker finds scenario and strategy."""
+    record: Record | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of a board, and what lies in its folder."""
+
+    board: Board
+    cells: list[Cell]
+    records: dict[str, Record] = field(default_factory=dict)
+    """Every readable record of the board's folder by key, planned or not."""
+    damaged: dict[Path, str] = field(default_factory=dict)
+
+    def to_run(self, retry_failed: bool) -> list[Cell]:
+        """The cells that have no record; with `retry_failed` those whose record is a failure too."""
+        wanted = {"missing", "failed"} if retry_failed else {"missing"}
+        return [cell for cell in self.cells if cell.state in wanted]
+
+
+def make_plan(board: Board, wishes: Wishes, store: Store) -> Plan:
+    """Resolve every name and parameter, and compare with the records that exist.
+
+    Floor and ceiling are always planned: a table without them says little.
+
+    Raises:
+        UsageError: if a name, a parameter or a seed is wrong, or if nothing that was asked for is possible.
+    """
+    chosen_scenarios = _chosen(scenarios.get, wishes.scenarios or board.scenarios)
+    asked = _chosen(strategies.get, wishes.strategies or board.strategies)
+    fixed = {name: entry for name, entry in strategies.all().items() if entry.role in ("floor", "ceiling")}
+    chosen = {**{name: entry for name, entry in fixed.items() if entry not in asked.values()}, **asked}
+    _distinct(chosen_scenarios)
+    _distinct(chosen)
+    settings = _Settings(board, wishes.set, [*chosen_scenarios.values(), *chosen.values()])
+    seeds = parse_seeds(wishes.seeds) if wishes.seeds else board.seeds
+    records, damaged = store.load()
+    cells = [
+        _cell(settings, records, (scenario_name, scenario), (strategy_name, strategy), seed)
+        for scenario_name, scenario in chosen_scenarios.items()
+        for strategy_name, strategy in chosen.items()
+        for seed in seeds
+    ]
+    wanted = [cell for cell in cells if cell.references[1] in asked]
+    if all(cell.state == "impossible" for cell in wanted):
+        raise UsageError("; ".join(dict.fromkeys(cell.reason for cell in wanted)))
+    return Plan(board, cells, records, damaged)
+
+
+def _chosen(get: Callable[[str], Any], references: Iterable[str]) -> dict[str, Any]:
+    return {reference: get(reference) for reference in references}
+
+
+def _distinct(entries: Mapping[str, Entry]) -> None:
+    names: dict[str, str] = {}
+    for reference, entry in entries.items():
+        if entry.name in names:
+            raise UsageError(f"{names[entry.name]!r} and {reference!r} are both called {entry.name!r}; rename one")
+        names[entry.name] = reference
+
+
+def _cell(
+    settings: _Settings,
+    records: Mapping[str, Record],
+    scenario: tuple[str, Scenario],
+    strategy: tuple[str, Strategy],
+    seed: int,
+) -> Cell:
+    references = (_reference(*scenario), _reference(*strategy))
+    if reason := strategy[1].refusal(scenario[1]):
+        names = (scenario[0], strategy[0])
+        return Cell(scenario[1], strategy[1], seed, "impossible", reason=reason, references=names)
+    spec = settings.spec(scenario[1], strategy[1], seed)
+    record = records.get(spec.key)
+    state: State = "missing" if record is None else "done" if record.ok else "failed"
+    return Cell(
+        scenario[1],
+        strategy[1],
+        seed,
+        state,
+        spec,
+        reason=record.status if record is not None and not record.ok else "",
+        references=references,
+        record=record,
+    )
+
+
+def _reference(reference: str, entry: Entry) -> str:
+    """The name by which another process, in another folder, finds the same entry."""
+    return reference if entry.file is None else f"{entry.file}:{reference.rpartition(':')[2]}"
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0-4`, `0,2,5` or `3`, or several with commas, as a list.
+
+    Raises:
+        UsageError: if it is none of these, or out of range, or empty.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise UsageError(f"--seeds {text!r}: write a range as 0-4, a list as 0,2,5")
+        low, high = int(first), int(last) if dash else int(first)
+        if high < low:
+            raise UsageError(f"--seeds {text!r}: {part.strip()} is empty; did you mean {high}-{low}?")
+        if high > MAX_SEED or high - low >= 100_000:
+            raise UsageError(f"--seeds {text!r}: seeds go from 0 to {MAX_SEED}, at most 100,000 at once")
+        seeds += range(low, high + 1)
+    return list(dict.fromkeys(seeds))
+
+
+class _Settings:
+    """Parameters, models and budgets: defaults, then the board's, then the user's."""
+
+    def __init__(self, board: Board, assignments: Sequence[str], entries: Sequence[Entry]) -> None:
+        self._board = board
+        self._entries = {entry.name: entry for entry in entries}
+        self._overrides: dict[str, dict[str, Any]] = {name: dict(values) for name, values in board.set.items()}
+        self._budget, self._model = dict(board.budget), dict(board.model)
+        for name in board.set:
+            self._known_owner(name)
+        for assignment in assignments:
+            self._assign(assignment)
+        self._resolved = {name: entry.resolve(self._overrides.get(name, {})) for name, entry in self._entries.items()}
+        self._code = {name: _sha256(entry.file) for name, entry in self._entries.items() if entry.file}
+        self._checked: dict[str, tuple[Choice, Budget]] = {}
+
+    def _known_owner(self, name: str) -> None:
+        known = {*self._entries, "budget", "model"}
+        installed = {*strategies.all(), *scenarios.all()}
+        if name not in known and name not in installed:
+            raise unknown("strategy or scenario on this board", name, known)
+
+    def _assign(self, assignment: str) -> None:
+        """Apply one `owner.parameter=value`."""
+        target, equals, text = assignment.partition("=")
+        owner, dot, parameter = target.strip().rpartition(".")
+        if not equals or not dot:
+            raise UsageError(f"--set {assignment!r}: write it as ewc.ewc_lambda=0.4 or budget.epochs=2")
+        known = {*self._entries, "budget", "model"}
+        if owner not in known:
+            raise unknown("strategy or scenario on this board", owner, known)
+        values = {"budget": self._budget, "model": self._model}.get(owner)
+        (self._overrides.setdefault(owner, {}) if values is None else values)[parameter] = parse_value(text.strip())
+
+    def spec(self, scenario: Scenario, strategy: Strategy, seed: int) -> Spec:
+        """The fully resolved specification of a cell."""
+        if scenario.name not in self._checked:
+            self._checked[scenario.name] = self._model_of(scenario), self._budget_of(scenario)
+        model, budget = self._checked[scenario.name]
+        return Spec(
+            scenario=self._choice(scenario), strategy=self._choice(strategy), model=model, budget=budget, seed=seed
+        )
+
+    def _choice(self, entry: Entry) -> Choice:
+        return Choice(
+            name=entry.name,
+            version=entry.version,
+            parameters=self._resolved[entry.name],
+            code_sha256=self._code.get(entry.name),
+        )
+
+    def _model_of(self, scenario: Scenario) -> Choice:
+        from lifelong.models import resolve_model
+
+        named = self._model.get("name", scenario.model["name"])
+        default = scenario.model if named == scenario.model["name"] else {}
+        parameters = {**default, **self._model}
+        parameters.pop("name", None)
+        return Choice(name=named, parameters=resolve_model(named, parameters))
+
+    def _budget_of(self, scenario: Scenario) -> Budget:
+        try:
+            return Budget.model_validate({**scenario.budget, **self._budget})
+        except ValidationError as error:
+            detail = error.errors()[0]
+            name = str(detail["loc"][0])
+            if detail["type"] == "extra_forbidden":
+                raise unknown("budget setting", name, Budget.model_fields) from None
+            raise UsageError(f"budget.{name} = {detail['input']!r}: {detail['msg']}") from None
+
+
+def parse_value(text: str) -> Any:
+    """A value as TOML writes it; text without quotes is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,43 @@
+"""What the server that forks the runs loads beforehand, so that a run starts at once.
+
+Imported by `multiprocessing`'s fork server and by nothing else. One tiny step of training makes torch import what it
+otherwise imports at a first step, in every run anew. No thread may be left running when a process is forked.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import warnings
+
+import torch
+import torchvision.datasets  # noqa: F401
+from torch import nn
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import sklearn.datasets  # noqa: F401
+    from avalanche.training.supervised import Naive  # noqa: F401
+
+    from lifelong.measures.capacity import measure
+    from lifelong.models import MODELS  # noqa: F401
+    from lifelong.registry import scenarios, strategies
+    from lifelong.running import checkpoint, worker  # noqa: F401
+    from lifelong.running.provenance import provenance
+
+torch.set_num_threads(1)
+_model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+for _optimizer in (torch.optim.SGD(_model.parameters(), 0.1), torch.optim.Adam(_model.parameters())):
+    _optimizer.zero_grad()
+    torch.autograd.backward(nn.functional.cross_entropy(_model(torch.zeros(1, 2)), torch.zeros(1, dtype=torch.int64)))
+    _optimizer.step()
+measure(_model, torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64))
+provenance("cpu")
+scenarios.all()
+strategies.all()
+gc.freeze()
+
+# At its end the server would print what triton's bindings leak; its children have logs of their own.
+_nowhere = os.open(os.devnull, os.O_WRONLY)
+os.dup2(_nowhere, 2)
+os.close(_nowhere)

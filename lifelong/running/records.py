@@ -1,0 +1,250 @@
+"""Records: the JSON file that a finished or failed run leaves behind, and the folder that holds them.
+
+The JSON schema is published beside this file as `record.schema.json`; `Record` is where it is defined.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from lifelong.errors import UsageError
+from lifelong.running.spec import Spec, Strict
+
+SCHEMA = 1
+Status = Literal["ok", "failed", "timeout", "out of memory"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Capacity(Strict):
+    """The size of the network after an experience."""
+
+    parameters: int = Field(ge=0)
+    units: int = Field(ge=0, description="hidden neurons and channels")
+    macs: int = Field(ge=0, description="multiply-accumulates of one forward pass of one sample")
+
+
+class Event(Strict):
+    """One structural change."""
+
+    step: int = Field(ge=0, description="training iterations before it, over the whole run")
+    experience: int = Field(ge=0, description="the experience in training, counted from zero")
+    trigger: str
+    value: float | None = Field(None, description="what the trigger saw")
+    layer: str
+    operator: str
+    count: int = Field(ge=0, description="units or synapses changed")
+    parameters_before: int = Field(ge=0)
+    parameters_after: int = Field(ge=0)
+    loss_before: float | None = None
+    loss_after: float | None = None
+
+
+class Times(Strict):
+    """Where a run's time went, in seconds of wall clock."""
+
+    setup_s: float = Field(0.0, ge=0)
+    train_s: list[float] = Field(default=[], description="for each experience")
+    eval_s: list[float] = Field(default=[], description="for each row of the accuracy matrix")
+    total_s: float = Field(0.0, ge=0)
+
+
+class Provenance(Strict):
+    """Where a record comes from. No part of the run's identity."""
+
+    started_utc: str
+    versions: dict[str, str]
+    commit: str | None = Field(None, description="of the installed package's own checkout, with -dirty where changed")
+    machine: str
+    cpu: str
+    device: str
+    threads: int
+    data_sha256: str | None = None
+    resumed: int = Field(0, ge=0, description="how often the run went on from a checkpoint")
+
+
+class Record(Strict):
+    """One run's outcome. Every metric is derived from `accuracy`; none is stored.
+
+    Raises:
+        ValidationError: if the matrix is not of shape (T + 1, T), or the key is not that of the specification.
+    """
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    key: str = Field(pattern="^[0-9a-f]{64}$")
+    board: str
+    spec: Spec
+    status: Status
+    error: str | None = Field(None, description="the traceback, or why there is none")
+    accuracy: list[list[Fraction | None]] | None = Field(
+        None,
+        description="(T + 1) x T fractions: row 0 the untrained network, row i after the i-th experience; "
+        "column j the (j + 1)-th experience's test set; null where not evaluated",
+    )
+    capacity: list[Capacity] = Field(default=[], description="for each row of the accuracy matrix")
+    events: list[Event] = Field([])
+    times: Times = Times()
+    peak_memory_mb: float | None = Field(None, ge=0, description="largest resident set of the run's process")
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Record:
+        if self.key != self.spec.key:
+            raise ValueError("the key is not the hash of the specification")
+        if self.status == "ok" and self.accuracy is None:
+            raise ValueError("a run that is ok has its accuracies")
+        if self.accuracy is not None and any(len(row) != len(self.accuracy) - 1 for row in self.accuracy):
+            raise ValueError("the accuracies are not a (T + 1) x T matrix")
+        return self
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "ok"
+
+    def to_json(self) -> str:
+        """The record as it is stored."""
+        return json.dumps(self.model_dump(mode="json", by_alias=True), indent=1, allow_nan=False) + "\n"
+
+
+def json_schema() -> str:
+    """The published schema of a record, as JSON."""
+    schema: dict[str, Any] = Record.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = f"lifelong record, version {SCHEMA}"
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+def read(path: Path) -> Record:
+    """Read and validate one record.
+
+    Raises:
+        ValueError: if the file is not a record of this schema; the message says why in one line.
+    """
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _safe(name: str) -> str:
+    """A name as one part of a path."""
+    return re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
+
+
+@dataclass(frozen=True)
+class Store:
+    """The records of one board: `<out>/<board>/<scenario>/<strategy>/<seed>-<key>.json`."""
+
+    out: Path
+    board: str
+
+    @property
+    def root(self) -> Path:
+        return self.out / _safe(self.board)
+
+    def path(self, spec: Spec) -> Path:
+        """Where the record of a run lies."""
+        folder = self.root / _safe(spec.scenario.name) / _safe(spec.strategy.name)
+        return folder / f"{spec.seed}-{spec.key[:12]}.json"
+
+    def checkpoint(self, spec: Spec) -> Path:
+        """Where an unfinished run waits to be taken up again."""
+        return self.root / ".checkpoints" / f"{spec.key}.pkl"
+
+    def log(self, spec: Spec) -> Path:
+        """What the run's process prints."""
+        return self.root / ".logs" / f"{spec.key[:16]}.txt"
+
+    def write(self, record: Record) -> Path:
+        """Write a record whole or not at all."""
+        path = self.path(record.spec)
+        write_whole(path, record.to_json().encode())
+        return path
+
+    def files(self) -> Iterator[Path]:
+        """Every file that should be a record."""
+        yield from sorted(self.root.glob("*/*/*.json"))
+
+    def load(self) -> tuple[dict[str, Record], dict[Path, str]]:
+        """The records by key, and the files that are none with the reason."""
+        records, damaged = {}, {}
+        for path in self.files():
+            try:
+                record = read(path)
+                if self.path(record.spec) != path or record.board != self.board:
+                    raise ValueError(f"belongs at {self.path(record.spec).relative_to(self.out)}, board {record.board}")
+            except (OSError, ValueError) as error:
+                damaged[path] = str(error)
+            else:
+                records[record.key] = record
+        return records, damaged
+
+    def check_writable(self) -> None:
+        """Try the folder before any training.
+
+        Raises:
+            UsageError: if nothing can be written there.
+        """
+        probe = self.root / f".probe-{os.getpid()}"
+        try:
+            write_whole(probe, b"0" * 65536)
+            probe.unlink()
+        except OSError as error:
+            raise UsageError(
+                f"cannot write to {self.root}: {error.strerror or error}; choose another with --out"
+            ) from None
+
+
+def read_folder(folder: Path) -> tuple[list[Record], dict[Path, str]]:
+    """Every record below a folder, and the files that are none with the reason.
+
+    Raises:
+        UsageError: if there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"no folder {str(folder)!r}")
+    records, damaged = {}, {}
+    for path in sorted(folder.rglob("*.json")):
+        if any(part.startswith(".") or part == "wandb" for part in path.relative_to(folder).parts):
+            continue
+        try:
+            record = read(path)
+        except (OSError, ValueError) as error:
+            damaged[path] = str(error)
+        else:
+            records[record.key] = record
+    return list(records.values()), damaged
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that is no record, so that nothing is lost and its place is free."""
+    for number in range(10_000):
+        target = path.with_suffix(f".json.damaged{number or ''}")
+        if not target.exists():
+            break
+    return path.rename(target)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write to a temporary name, flush to disk, rename: a reader sees the old file or the new one, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

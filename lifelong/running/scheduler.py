@@ -1,0 +1,164 @@
+"""Many runs: one process each, forked from a server that has torch and Avalanche loaded already."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from lifelong.running.job import Job
+from lifelong.running.records import Record, Status, read
+from lifelong.running.worker import failure, run_job
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """A run has done some of its experiences."""
+
+    worker: int
+    job: Job
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run has left its record."""
+
+    worker: int
+    job: Job
+    record: Record
+    path: Path
+
+
+@dataclass
+class _Running:
+    job: Job
+    process: BaseProcess
+    connection: Connection
+    deadline: float
+    killed_by_kernel_before: int = field(default_factory=lambda: _oom_kills())
+
+
+def fork_server() -> Any:
+    """The multiprocessing context whose processes start with everything loaded; plain spawning where there is none."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", "lifelong.running.preload"])
+    return context
+
+
+def run_all(jobs: Sequence[Job], workers: int, timeout_s: float | None = None) -> Generator[Advanced | Finished]:
+    """Carry out jobs side by side; each ends with a record, whatever happens to its process.
+
+    Args:
+        jobs: what to run, in order.
+        workers: how many processes at a time.
+        timeout_s: after how many seconds a run is killed.
+
+    Yields:
+        What happens, as it happens. Closing the iterator kills what is running.
+    """
+    context = fork_server()
+    waiting = deque(jobs)
+    running: dict[int, _Running] = {}
+    try:
+        while waiting or running:
+            while waiting and (free := _free(running, workers)) is not None:
+                running[free] = _start(context, waiting.popleft(), timeout_s)
+                yield Advanced(free, running[free].job, 0, 0)
+            _sleep_until_something_happens(running)
+            for worker, run in list(running.items()):
+                yield from _news(worker, run)
+                if (finished := _finished(worker, run)) is not None:
+                    del running[worker]
+                    yield finished
+    finally:
+        for run in running.values():
+            run.process.kill()
+            run.process.join()
+
+
+def _free(running: dict[int, _Running], workers: int) -> int | None:
+    return next((worker for worker in range(workers) if worker not in running), None)
+
+
+def _start(context: Any, job: Job, timeout_s: float | None) -> _Running:
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=run_job, args=(job, sender), name=job.spec.key[:12], daemon=True)
+    process.start()
+    sender.close()
+    deadline = time.monotonic() + timeout_s if timeout_s is not None else float("inf")
+    return _Running(job, process, receiver, deadline)
+
+
+def _sleep_until_something_happens(running: dict[int, _Running]) -> None:
+    watched = [handle for run in running.values() for handle in (run.connection, run.process.sentinel)]
+    patience = min(run.deadline for run in running.values()) - time.monotonic()
+    wait(watched, timeout=max(0.0, min(patience, 1.0)))
+
+
+def _news(worker: int, run: _Running) -> Iterator[Advanced]:
+    try:
+        while run.connection.poll():
+            done, total = run.connection.recv()
+            yield Advanced(worker, run.job, done, total)
+    except (EOFError, OSError):
+        # the run has closed its end and is about to leave; waiting for its sentinel alone would spin on this one
+        run.process.join(timeout=max(0.0, min(run.deadline - time.monotonic(), 5.0)))
+
+
+def _finished(worker: int, run: _Running) -> Finished | None:
+    """The end of a run, if it has ended or its time is up."""
+    late = time.monotonic() >= run.deadline
+    if run.process.is_alive() and not late:
+        return None
+    if run.process.is_alive():
+        run.process.kill()
+    run.process.join()
+    run.connection.close()
+    store = run.job.store
+    path = store.path(run.job.spec)
+    if run.process.exitcode == 0 and path.exists():
+        return Finished(worker, run.job, read(path), path)
+    record = failure(run.job, *_cause(run, late))
+    return Finished(worker, run.job, record, store.write(record))
+
+
+def _cause(run: _Running, late: bool) -> tuple[Status, str]:
+    """Why a process ended without leaving a record itself."""
+    if late:
+        return "timeout", "killed when its time was up"
+    code = run.process.exitcode or 0
+    said = _last_words(run.job)
+    if code == -signal.SIGKILL and _oom_kills() > run.killed_by_kernel_before:
+        return "out of memory", f"killed by the kernel, which was out of memory{said}"
+    if code < 0:
+        return "failed", f"killed by {signal.Signals(-code).name}{said}"
+    return "failed", f"the process left with exit code {code} and no record{said}"
+
+
+def _last_words(job: Job) -> str:
+    """The end of what a process printed: a crash in compiled code leaves its stack there."""
+    try:
+        text = job.store.log(job.spec).read_text(errors="replace")[-4000:].strip()
+    except OSError:
+        return ""
+    return f"; it last printed:\n{text}" if text else ""
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has killed for want of memory since it started; 0 where it does not tell."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

@@ -1,0 +1,164 @@
+"""From a specification to a benchmark, a network and an Avalanche strategy; also the way in for one's own script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from avalanche.benchmarks import CLScenario
+from avalanche.core import SupervisedPlugin
+from avalanche.training.supervised import Naive
+from avalanche.training.templates import SupervisedTemplate
+from torch import nn
+
+from lifelong import workarounds
+from lifelong.contracts import Context, Scenario, Strategy
+from lifelong.data.loading import ResidentLoading
+from lifelong.errors import UsageError
+from lifelong.registry import scenarios, strategies
+from lifelong.running.seeds import seed_everything
+from lifelong.running.spec import Budget, Spec
+
+
+@dataclass
+class Setup:
+    """What a strategy is made of: the network, its optimizer and the budget that all strategies share.
+
+    Attributes:
+        model: the network, with its initial weights.
+        optimizer: over all parameters of the network.
+        budget: epochs, batch sizes and the optimizer's settings.
+        device: where the training runs.
+        experiences: how many there are in the stream; None where that is not known.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    budget: Budget = field(default_factory=Budget)
+    device: str | torch.device = "cpu"
+    experiences: int | None = None
+
+    def make(
+        self, template: type[SupervisedTemplate], *, plugins: Sequence[SupervisedPlugin] = (), **parameters: Any
+    ) -> SupervisedTemplate:
+        """An Avalanche strategy of this network, optimizer and budget, reading its data by the batch.
+
+        Args:
+            template: the Avalanche strategy's class.
+            plugins: Avalanche plug-ins to run in it.
+            parameters: what the class takes besides.
+        """
+        strategy = template(
+            model=self.model,
+            optimizer=self.optimizer,
+            criterion=nn.CrossEntropyLoss(),
+            train_mb_size=self.budget.batch_size,
+            train_epochs=self.budget.epochs,
+            eval_mb_size=self.budget.eval_batch_size,
+            device=self.device,
+            plugins=list(plugins),
+            evaluator=workarounds.no_evaluator(),
+            **parameters,
+        )
+        workarounds.drop_idle_evaluator(strategy)
+        strategy.plugins.append(ResidentLoading())
+        return strategy
+
+    def naive(self, *plugins: SupervisedPlugin) -> SupervisedTemplate:
+        """Plain fine-tuning with the given Avalanche plug-ins."""
+        return self.make(Naive, plugins=plugins)
+
+
+def make_optimizer(model: nn.Module, budget: Budget) -> torch.optim.Optimizer:
+    """The budget's optimizer over all parameters of a network."""
+    parameters = model.parameters()
+    if budget.optimizer == "sgd":
+        return torch.optim.SGD(parameters, budget.lr, momentum=budget.momentum, weight_decay=budget.weight_decay)
+    adam = torch.optim.AdamW if budget.optimizer == "adamw" else torch.optim.Adam
+    return adam(parameters, budget.lr, weight_decay=budget.weight_decay)
+
+
+def load_scenario(
+    name: str, *, seed: int = 0, data: str | Path | None = None, device: str | torch.device = "cpu", **parameters: Any
+) -> CLScenario:
+    """One of the suite's scenarios as an Avalanche benchmark with the streams `train_stream` and `test_stream`.
+
+    Args:
+        name: as in `lifelong list scenarios`, or `file.py:name`.
+        seed: draws the class order and the validation split.
+        data: the folder of data sets; by default `LIFELONG_DATA`, else a cache folder.
+        device: where the images are held.
+        parameters: the scenario's own, as in `lifelong show scenario NAME`.
+
+    Raises:
+        UsageError: if there is no such scenario or parameter.
+        DataError: if its data cannot be read.
+    """
+    entry = scenarios.get(name)
+    context = Context(seed=seed, data=Path(data) if data is not None else None, device=device)
+    benchmark: CLScenario = entry(context, **entry.resolve(parameters))
+    return benchmark
+
+
+def load_strategy(
+    name: str,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    device: str | torch.device = "cpu",
+    budget: Budget | None = None,
+    **parameters: Any,
+) -> SupervisedTemplate:
+    """One of the suite's strategies as an Avalanche strategy over a network of one's own.
+
+    Args:
+        name: as in `lifelong list strategies`, or `file.py:name`.
+        model: the network.
+        optimizer: over its parameters.
+        device: where to train.
+        budget: epochs and batch sizes.
+        parameters: the strategy's own, as in `lifelong show strategy NAME`.
+
+    Raises:
+        UsageError: if there is no such strategy or parameter.
+    """
+    entry = strategies.get(name)
+    return _made(entry, Setup(model, optimizer, budget or Budget(), device), entry.resolve(parameters))
+
+
+def _made(entry: Strategy, setup: Setup, parameters: dict[str, Any]) -> SupervisedTemplate:
+    strategy = entry(setup, **parameters)
+    if not isinstance(strategy, SupervisedTemplate):
+        raise UsageError(f"{entry.name} returned {type(strategy).__name__}, not an Avalanche SupervisedTemplate")
+    return strategy
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to train."""
+
+    benchmark: CLScenario
+    strategy: SupervisedTemplate
+
+
+def prepare(spec: Spec, scenario: Scenario, entry: Strategy, data: Path | None, device: str) -> Prepared:
+    """Build the benchmark, the network and the strategy of a run.
+
+    Runs that share a seed share the class order and the initial weights, whatever their strategy: each use of the
+    seed has its own generator.
+    """
+    from lifelong.models import build_model
+
+    seed_everything(spec.seed, "scenario")
+    benchmark = scenario(Context(spec.seed, data, device), **spec.scenario.parameters)
+    seed_everything(spec.seed, "initial weights")
+    model = build_model(spec.model.name, spec.model.parameters, protocol=scenario.protocol, benchmark=benchmark)
+    model.to(device)
+    setup = Setup(
+        model, make_optimizer(model, spec.budget), spec.budget, torch.device(device), len(benchmark.train_stream)
+    )
+    seed_everything(spec.seed, "training")
+    return Prepared(benchmark, _made(entry, setup, spec.strategy.parameters))

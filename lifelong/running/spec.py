@@ -1,0 +1,59 @@
+"""What a run is: one scenario, one strategy, one model, one budget and one seed, with nothing left implicit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Strict(BaseModel):
+    """Plain data: immutable, and no key that is not declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Budget(Strict):
+    """What every strategy on a board may spend, and the optimizer that it spends it with."""
+
+    epochs: int = Field(1, ge=1, description="passes over each experience")
+    batch_size: int = Field(128, ge=1, description="samples in a training batch")
+    eval_batch_size: int = Field(512, ge=1, description="samples in an evaluation batch; does not change the result")
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: float = Field(0.01, gt=0, description="learning rate")
+    momentum: float = Field(0.0, ge=0, lt=1, description="of SGD")
+    weight_decay: float = Field(0.0, ge=0)
+
+
+class Choice(Strict):
+    """A scenario, strategy or model by name, with the value of every parameter."""
+
+    name: str
+    version: int = 1
+    parameters: dict[str, Any] = {}
+    code_sha256: str | None = None
+    """Of the user's file that it comes from; None for what is installed."""
+
+
+class Spec(Strict):
+    """The fully resolved specification of a run."""
+
+    scenario: Choice
+    strategy: Choice
+    model: Choice
+    budget: Budget
+    seed: int = Field(ge=0, lt=2**32)
+
+    @property
+    def key(self) -> str:
+        """The hash of the specification (64 hex digits): runs are the same run where their keys are equal."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def setting(self) -> str:
+        """The hash of all but the strategy and the seed: rows of one table share it."""
+        shared = self.model_dump(mode="json", exclude={"strategy", "seed"})
+        return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,40 @@
+"""Where a board begins and ends: plain fine-tuning, training on everything at once, and keeping all data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lifelong.contracts import strategy
+
+if TYPE_CHECKING:
+    from lifelong import Setup
+
+
+@strategy(source="Lopez-Paz & Ranzato 2017, arXiv:1706.08840, the baseline 'single'", role="floor")
+def naive(setup: Setup) -> Any:
+    """Fine-tune on each experience in turn, with no defence against forgetting."""
+    return setup.naive()
+
+
+@strategy(source="Caruana 1997, Multitask Learning (all tasks trained together)", role="ceiling", offline=True)
+def joint(setup: Setup) -> Any:
+    """Train once on all experiences together: what the network and the budget can reach without a stream.
+
+    Its epochs pass over all the data, so it takes as many steps as the others take over the stream. Its matrix has a
+    first and a last row only, so forgetting and transfer are not defined for it.
+    """
+    from avalanche.training.supervised import JointTraining
+
+    return setup.make(JointTraining)
+
+
+@strategy(source="Chaudhry et al. 2018, arXiv:1801.10112, the reference of intransigence", role="reference")
+def cumulative(setup: Setup) -> Any:
+    """Train on each experience together with all the data before it, from the weights reached so far.
+
+    Takes more steps with every experience; it shows what keeping everything would give. Chaudhry et al. retrain their
+    reference from scratch; this one goes on from its weights, as Avalanche's does.
+    """
+    from avalanche.training.supervised import Cumulative
+
+    return setup.make(Cumulative)

@@ -1,0 +1,396 @@
+"""W&B runs read back from the files that the real wandb wrote, and boards that survive whatever W&B does."""
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lifelong.errors import UsageError
+from lifelong.measures.continual import METRICS
+from lifelong.reporting.wandb_runs import WandbSink, has_credentials, log_record, push
+
+KEY = "a" * 40
+DEAD = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def _no_wandb_of_ours(monkeypatch, tmp_path):
+    """No setting, key or folder of whoever runs the tests, and no server either."""
+    for name in list(os.environ):
+        if name.startswith("WANDB_") or name == "NETRC":
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("WANDB_DIR", str(home))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(home / "cache"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(home / "config"))
+    monkeypatch.setenv("WANDB_BASE_URL", DEAD)
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tmp_path / "logs"
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Write records as a board does; the paths that a sink is sent."""
+
+    def write(*records):
+        paths = [tmp_path / "results" / f"{record.key[:12]}.json" for record in records]
+        for path, record in zip(paths, records, strict=True):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(record.to_json())
+        return paths
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def context():
+    """A fresh interpreter for each sink, so that it sees the test's environment; a fork server keeps its own."""
+    return multiprocessing.get_context("spawn")
+
+
+def runs(directory):
+    """The offline runs' log files by run id, the last one where there are several."""
+    return {file.stem.removeprefix("run-"): file for file in sorted(directory.glob("wandb/offline-run-*/run-*.wandb"))}
+
+
+def read_back(directory, record):
+    """The entries of a run's log file by type, as wandb itself reads them, and the state that they add up to."""
+    file = runs(directory)[record.key[:16]]
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    entries = {}
+    for entry in map(json.loads, lines):
+        entries.setdefault(entry["type"], []).append(entry[entry["type"]])
+    state = entries["run"][0] | {"exit_code": entries["exit"][0]["exit_code"], "summary": {}}
+    state["config"] = state["config"]["update"]
+    del state["config"]["_wandb"]
+    for update in entries["summary"]:
+        state["summary"] |= update["update"]
+    return state, entries
+
+
+def history(entries):
+    return [
+        {name: value for name, value in row["item"].items() if not name.startswith("_")}
+        for row in entries.get("history", [])
+    ]
+
+
+def test_a_run_is_what_the_record_says(make_record, directory):
+    record = make_record(parameters={"strength": 0.5})
+    folder = log_record(record, mode="offline", directory=directory, protocol="class")
+    assert folder == str(runs(directory)[record.key[:16]].parent)
+    state, _ = read_back(directory, record)
+    assert (state["run_id"], state["project"], state["exit_code"]) == (record.key[:16], "lifelong", 0)
+    assert state["display_name"] == "ewc · digits-class · s0"
+    assert state["tags"] == ["classic", "digits-class", "ewc", "ok", "class"]
+    assert (state["run_group"], state["job_type"]) == ("classic/digits-class/ewc", "run")
+    expected = record.spec.model_dump(mode="json") | {
+        "key": record.key,
+        "board": "classic",
+        "provenance": record.provenance.model_dump(mode="json"),
+    }
+    assert state["config"] == expected
+
+
+def test_one_row_of_history_for_each_experience(make_record, directory):
+    record = make_record()
+    log_record(record, mode="offline", directory=directory)
+    _, entries = read_back(directory, record)
+    constant = {"time/train_s": 2.0, "time/eval_s": 0.25}
+    assert history(entries) == [
+        constant
+        | {
+            "experience": 1,
+            "stream/average_accuracy": 0.75,
+            "experience/01/accuracy": 0.75,
+            "experience/02/accuracy": 0.5,  # the third is not evaluated: there is no key, not a zero
+            "capacity/parameters": 101,
+            "capacity/units": 11,
+            "capacity/macs": 91,
+        },
+        constant
+        | {
+            "experience": 2,
+            "stream/average_accuracy": (0.625 + 1.0) / 2,
+            "stream/forgetting": 0.75 - 0.625,
+            "stream/backward_transfer": 0.625 - 0.75,
+            "experience/01/accuracy": 0.625,
+            "experience/02/accuracy": 1.0,
+            "experience/03/accuracy": 0.5,
+            "capacity/parameters": 102,
+            "capacity/units": 12,
+            "capacity/macs": 92,
+        },
+        constant
+        | {
+            "experience": 3,
+            "stream/average_accuracy": pytest.approx((0.5 + 0.75 + 0.875) / 3),
+            "stream/forgetting": ((0.75 - 0.5) + (1.0 - 0.75)) / 2,
+            "stream/backward_transfer": ((0.5 - 0.75) + (0.75 - 1.0)) / 2,
+            "experience/01/accuracy": 0.5,
+            "experience/02/accuracy": 0.75,
+            "experience/03/accuracy": 0.875,
+            "capacity/parameters": 103,
+            "capacity/units": 13,
+            "capacity/macs": 93,
+        },
+    ]
+    axes = {metric["glob_name"]: metric["step_metric"] for metric in entries["metric"] if "glob_name" in metric}
+    logged = {name.split("/")[0] + "/*" for row in history(entries) for name in row if "/" in name}
+    assert axes == dict.fromkeys(logged, "experience")
+
+
+def test_the_summary_has_every_metric_and_the_matrix(make_record, directory):
+    record = make_record()
+    log_record(record, mode="offline", directory=directory)
+    state, entries = read_back(directory, record)
+    summary = state["summary"]
+    assert summary["average_accuracy"] == pytest.approx(17 / 24)
+    assert summary["forgetting"] == 0.25
+    assert set(METRICS) - set(summary) == {"forward_transfer", "intransigence"}  # neither is defined here
+    assert (summary["setup_s"], summary["train_s"], summary["eval_s"], summary["total_s"]) == (0.5, 6.0, 1.0, 9.0)
+    assert (summary["peak_memory_mb"], summary["status"]) == (321.5, "ok")
+    table = runs(directory)[record.key[:16]].parent / "files" / summary["accuracy"]["path"]
+    content = json.loads(table.read_text())
+    assert content["columns"] == ["after experience", "experience 01", "experience 02", "experience 03"]
+    assert content["data"] == [[i, *row] for i, row in enumerate(record.accuracy)]
+    (artifact,) = (one for one in entries["artifact"] if one["type"] == "record")
+    (stored,) = artifact["manifest"]["contents"]
+    staged = Path(stored["local_path"])
+    assert staged.read_text(encoding="utf-8") == record.to_json()
+    assert directory in staged.parents
+
+
+def test_all_strategies_log_under_the_same_keys(make_record, directory):
+    joint = [[0.1, 0.1], [None, None], [0.9, 0.8]]
+    full = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.8]]
+    records = [make_record("joint", 0, joint), make_record("naive", 0, full)]
+    names = []
+    for record in records:
+        log_record(record, mode="offline", directory=directory)
+        rows = history(read_back(directory, record)[1])
+        assert [row["experience"] for row in rows] == [1, 2]
+        names.append({name for row in rows for name in row})
+    assert names[1] - names[0] == {"stream/forgetting", "stream/backward_transfer"}  # undefined for joint training
+    assert names[0] <= names[1]
+
+
+def test_a_failed_run_is_a_failed_run(make_record, directory):
+    record = make_record("si", 3, None, status="out of memory", error="Traceback\nMemoryError: too much")
+    log_record(record, mode="offline", directory=directory)
+    state, entries = read_back(directory, record)
+    assert state["exit_code"] == 1
+    assert state["summary"]["status"] == "out of memory"
+    assert state["summary"]["error"] == record.error
+    assert "out of memory" in state["tags"]
+    assert history(entries) == []
+
+
+def test_names_at_the_limits_are_accepted(make_record, directory):
+    record = make_record("s" * 200, scenario="a: strange, scenario/#?% · ü")
+    log_record(record, mode="offline", directory=directory, project="other")
+    state, _ = read_back(directory, record)
+    assert state["project"] == "other"
+    assert all(1 <= len(tag) <= 64 for tag in state["tags"])
+
+
+def test_logging_leaves_the_environment_alone(make_record, directory):
+    before = dict(os.environ)
+    log_record(make_record(), mode="offline", directory=directory)
+    changed = {name for name in before.keys() | os.environ.keys() if before.get(name) != os.environ.get(name)}
+    assert not {name for name in changed if not name.startswith("WANDB_SERVICE")}
+
+
+def test_a_sink_logs_what_it_is_sent(make_record, store, directory, context):
+    records = [make_record(seed=seed) for seed in range(3)]
+    sink = WandbSink("offline", directory, protocols={"digits-class": "class"}, context=context)
+    for path in store(*records):
+        sink.send(path)
+    assert sink.close(60) == []
+    assert set(runs(directory)) == {record.key[:16] for record in records}
+    assert "class" in read_back(directory, records[2])[0]["tags"]
+    assert not multiprocessing.active_children()
+
+
+def test_the_default_context_serves(make_record, store, directory):
+    record = make_record()
+    sink = WandbSink("offline", directory)
+    sink.send(*store(record))
+    assert sink.close(60) == []
+    assert set(runs(directory)) == {record.key[:16]}
+
+
+def test_a_file_that_is_no_record_costs_only_itself(make_record, store, directory, context, tmp_path):
+    broken = tmp_path / "broken.json"
+    broken.write_text("{}")
+    record = make_record()
+    sink = WandbSink("offline", directory, context=context, push_command="lifelong wandb push results")
+    for path in (broken, tmp_path / "absent.json", *store(record)):
+        sink.send(path)
+    warnings = sink.close(60)
+    assert len(warnings) == 2
+    assert all("1 run was not logged (" in warning and "lifelong wandb push results" in warning for warning in warnings)
+    assert set(runs(directory)) == {record.key[:16]}
+
+
+def test_online_without_a_key_is_offline_with_one_warning(make_record, store, directory, context):
+    assert not has_credentials()
+    records = [make_record(seed=seed) for seed in range(2)]
+    start = time.monotonic()
+    sink = WandbSink("online", directory, context=context)
+    for path in store(*records):
+        sink.send(path)
+    (warning,) = sink.close(60)
+    assert time.monotonic() - start < 30
+    assert "no API key" in warning
+    assert set(runs(directory)) == {record.key[:16] for record in records}
+
+
+@pytest.mark.parametrize("key", [KEY, "short"])
+def test_online_without_a_server_is_offline_with_one_warning(
+    make_record, store, directory, context, monkeypatch, capfd, key
+):
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    records = [make_record(seed=seed) for seed in range(4)]
+    paths = store(*records)
+    before = [path.read_bytes() for path in paths]
+    start = time.monotonic()
+    sink = WandbSink("online", directory, timeout_s=2, context=context)
+    for path in paths:
+        sink.send(path)
+    assert time.monotonic() - start < 2  # the board goes on
+    (warning,) = sink.close(60)
+    assert time.monotonic() - start < 30  # the server was asked once, not for each run
+    assert warning.startswith("W&B: 4 runs were logged offline instead (")
+    assert "records are safe, `lifelong wandb push DIR` sends them later" in warning
+    assert set(runs(directory)) == {record.key[:16] for record in records}
+    assert [path.read_bytes() for path in paths] == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_server_that_never_answers_costs_bounded_time(make_record, store, directory, context, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        paths = store(*(make_record(seed=seed) for seed in range(3)))
+        sink = WandbSink("online", directory, timeout_s=300, context=context)
+        for path in paths:
+            sink.send(path)
+        start = time.monotonic()
+        (warning,) = sink.close(timeout_s=3)
+        assert time.monotonic() - start < 8
+    assert warning.startswith("W&B: 3 runs were not logged (the server took longer than 3 s)")
+    assert not multiprocessing.active_children()
+
+
+def test_a_crash_of_the_logger_costs_only_the_view(make_record, store, directory, context):
+    sink = WandbSink("offline", directory, context=context)
+    (child,) = multiprocessing.active_children()
+    child.kill()
+    child.join()
+    records = [make_record(seed=seed) for seed in range(2)]
+    for path in store(*records):
+        sink.send(path)
+    start = time.monotonic()
+    assert sink.close(30) == [
+        "W&B: 2 runs were not logged (the logging process stopped); "
+        "records are safe, `lifelong wandb push DIR` sends them later"
+    ]
+    assert time.monotonic() - start < 10
+    assert push(records, mode="offline", directory=directory) == []
+    assert set(runs(directory)) == {record.key[:16] for record in records}
+
+
+def test_an_interrupt_of_the_board_leaves_the_logger_at_work(make_record, store, directory, context):
+    first, second = make_record(seed=0), make_record(seed=1)
+    sink = WandbSink("offline", directory, context=context)
+    sink.send(*store(first))
+    wait_until(lambda: runs(directory))
+    (child,) = multiprocessing.active_children()
+    os.kill(child.pid, signal.SIGINT)
+    sink.send(*store(second))
+    assert sink.close(60) == []
+    assert set(runs(directory)) == {first.key[:16], second.key[:16]}
+
+
+def test_the_logger_dies_with_the_board(make_record, store, directory, tmp_path):
+    (path,) = store(make_record())
+    script = tmp_path / "board.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import multiprocessing, os, signal, time
+        from pathlib import Path
+        from lifelong.reporting.wandb_runs import WandbSink
+        if __name__ == "__main__":
+            sink = WandbSink("offline", Path({str(directory)!r}), context=multiprocessing.get_context("spawn"))
+            sink.send(Path({str(path)!r}))
+            while not list(Path({str(directory)!r}).glob("wandb/offline-run-*/run-*.wandb")):
+                time.sleep(0.05)
+            print(multiprocessing.active_children()[0].pid, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        """)
+    )
+    result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    pid = int(result.stdout)
+    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+
+
+def test_push_makes_the_same_runs_again(make_record, tmp_path):
+    records = [make_record(seed=seed) for seed in range(2)]
+    for place in ("one", "two"):
+        assert push(records, mode="offline", directory=tmp_path / place) == []
+    assert runs(tmp_path / "one").keys() == runs(tmp_path / "two").keys() == {record.key[:16] for record in records}
+    one, two = (read_back(tmp_path / place, records[1]) for place in ("one", "two"))
+    assert one[0]["config"] == two[0]["config"]
+    assert history(one[1]) == history(two[1])
+
+
+def test_push_asks_a_dead_server_once(make_record, directory, monkeypatch):
+    records = [make_record(seed=seed) for seed in range(3)]
+    with pytest.raises(UsageError, match="no API key"):
+        push(records, mode="online", directory=directory)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    start = time.monotonic()
+    (warning,) = push(records, mode="online", directory=directory, timeout_s=2)
+    assert time.monotonic() - start < 10
+    assert warning.startswith("W&B: 3 of 3 runs were not logged (")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [("machine api.example.org login user password " + KEY, True), ("not netrc", False)]
+)
+def test_credentials_are_found_in_netrc(monkeypatch, tmp_path, content, expected):
+    file = tmp_path / "netrc"
+    file.write_text(content)
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+    assert has_credentials() is expected
+
+
+def test_importing_the_module_loads_neither_wandb_nor_torch():
+    script = "import sys, lifelong.reporting.wandb_runs; print(*{'wandb', 'torch', 'avalanche'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def wait_until(condition, timeout_s=30):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
