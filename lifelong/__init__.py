@@ -9,7 +9,7 @@ from lifelong.contracts import Context, Scenario, Strategy, scenario, strategy
 from lifelong.errors import DataError, LifelongError, UsageError
 
 if TYPE_CHECKING:
-    from lifelong.running.setup import Setup, load_scenario
+    from lifelong.running.setup import Setup, load_scenario, load_strategy
 
 __version__ = _version("lifelong")
 __all__ = [
@@ -22,14 +22,15 @@ __all__ = [
     "UsageError",
     "__version__",
     "load_scenario",
+    "load_strategy",
     "scenario",
     "strategy",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """`Setup` and `load_scenario` bring torch along, so they are loaded when they are asked for."""
-    if name in {"Setup", "load_scenario"}:
+    """What builds networks brings torch along, so it is loaded when it is asked for."""
+    if name in {"Setup", "load_scenario", "load_strategy"}:
         from lifelong.running import setup
 
         return getattr(setup, name)

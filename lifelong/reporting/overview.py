@@ -36,12 +36,11 @@ def print_cells(console: Console, plan: Plan) -> None:
 
 
 def print_failures(console: Console, plan: Plan) -> None:
-    """Each failed cell with the last line of its error."""
+    """Each failed cell with its reason."""
     for cell in plan.cells:
         if cell.state == "failed" and cell.record is not None:
-            lines = (cell.record.error or "").strip().splitlines()
             name = f"{cell.scenario.name} · {cell.strategy.name} · seed {cell.seed}"
-            console.print(Text(f"{name}: {cell.record.status}: {lines[-1] if lines else ''}"), soft_wrap=True)
+            console.print(Text(f"{name}: {cell.record.status}: {cell.record.reason}"), soft_wrap=True)
 
 
 def summary(cells: Iterable[Cell]) -> str:

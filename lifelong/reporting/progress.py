@@ -39,11 +39,10 @@ def title(job: Job) -> str:
 
 
 def outcome(record: Record) -> str:
-    """What came of a run, in a few words: its accuracy, or the last line of its error."""
+    """What came of a run, in a few words: its accuracy, or why there is none."""
     if record.accuracy is not None:
         return f"accuracy {average_accuracy(validate(record.accuracy)):.3f}, {record.times.total_s:.1f} s"
-    lines = (record.error or "").strip().splitlines()
-    return f"{record.status}: {lines[-1] if lines else 'no reason known'}"
+    return f"{record.status}: {record.reason}"
 
 
 class Lines:

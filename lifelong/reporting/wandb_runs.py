@@ -6,6 +6,7 @@ key, a slow server or a crash inside wandb costs, at worst, some of the view, wh
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import netrc
 import os
@@ -130,11 +131,12 @@ def _serve(paths: Queue[str | None], reports: Connection, courier: Courier) -> N
 
 
 def _forget_runs() -> None:
-    """End wandb's helper process, which otherwise keeps the id of a run that did not start, or did not end, in use."""
+    """End wandb's helper process, which keeps the id of a run in use that did not start, or did not end."""
     if "wandb" in sys.modules:
         import wandb
 
-        wandb.teardown()
+        with contextlib.suppress(Exception):  # the helper may be what has crashed
+            wandb.teardown()
 
 
 def _die_with_parent() -> None:

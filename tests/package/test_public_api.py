@@ -31,6 +31,7 @@ def test_the_public_names() -> None:
         "UsageError",
         "__version__",
         "load_scenario",
+        "load_strategy",
         "scenario",
         "strategy",
     ]

@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import wandb
 
 from lifelong.errors import UsageError
 from lifelong.measures.continual import METRICS
@@ -36,6 +36,8 @@ def _no_wandb_of_ours(monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(home / "config"))
     monkeypatch.setenv("WANDB_BASE_URL", DEAD)
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    yield
+    wandb.teardown()  # wandb reads the environment once for each process
 
 
 @pytest.fixture
@@ -284,19 +286,72 @@ def test_online_without_a_server_is_offline_with_one_warning(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_server_that_never_answers_costs_bounded_time(make_record, store, directory, context, monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
-        monkeypatch.setenv("WANDB_API_KEY", KEY)
-        paths = store(*(make_record(seed=seed) for seed in range(3)))
-        sink = WandbSink("online", directory, timeout_s=300, context=context)
-        for path in paths:
-            sink.send(path)
-        start = time.monotonic()
-        (warning,) = sink.close(timeout_s=3)
-        assert time.monotonic() - start < 8
+@pytest.fixture
+def online(server, monkeypatch):
+    """A W&B server, and a key for it."""
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    return server
+
+
+def test_online_runs_reach_the_server(make_record, store, directory, context, online):
+    records = [make_record(seed=0), make_record("si", 1, None, status="failed", error="Traceback")]
+    sink = WandbSink("online", directory, context=context)
+    for path in store(*records):
+        sink.send(path)
+    assert sink.close(60) == []
+    started = {sent["name"]: sent for name, sent in online.asked if name == "UpsertBucket" and sent.get("displayName")}
+    assert started.keys() == {record.key[:16] for record in records}
+    assert started[records[0].key[:16]]["groupName"] == "classic/digits-class/ewc"
+    for record, exit_code in zip(records, (0, 1), strict=True):
+        address = f"/files/entity/lifelong/{record.key[:16]}/file_stream"
+        streamed = [json.loads(body) for name, body in online.asked if name == address]
+        rows = [
+            json.loads(row)
+            for part in streamed
+            for row in part.get("files", {}).get("wandb-history.jsonl", {}).get("content", [])
+        ]
+        assert [row["experience"] for row in rows] == list(range(1, len(record.accuracy or [None])))
+        assert streamed[-1]["exitcode"] == exit_code
+    assert online.names().count("CreateArtifact") == 3  # both records, and the one matrix
+    assert runs(directory) == {}
+
+
+def test_a_run_has_an_address_when_it_is_online(make_record, directory, online):
+    record = make_record()
+    address = log_record(record, mode="online", directory=directory)
+    assert address == f"{online.url}/entity/lifelong/runs/{record.key[:16]}"
+
+
+def test_a_server_that_never_answers_costs_bounded_time(make_record, store, directory, context, online):
+    online.answering.clear()
+    paths = store(*(make_record(seed=seed) for seed in range(3)))
+    sink = WandbSink("online", directory, timeout_s=300, context=context)
+    for path in paths:
+        sink.send(path)
+    start = time.monotonic()
+    (warning,) = sink.close(timeout_s=3)
+    assert time.monotonic() - start < 8
     assert warning.startswith("W&B: 3 runs were not logged (the server took longer than 3 s)")
     assert not multiprocessing.active_children()
+
+
+def test_a_crash_inside_wandb_puts_the_run_offline(make_record, store, directory, context, online):
+    crashing, next_one = make_record(seed=0), make_record(seed=1)
+    online.answering.clear()
+    sink = WandbSink("online", directory, timeout_s=60, context=context)
+    sink.send(*store(crashing))
+    wait_until(lambda: "UpsertBucket" in online.names())
+    (child,) = multiprocessing.active_children()
+    for helper in psutil.Process(child.pid).children(recursive=True):
+        if "wandb-core" in helper.name():
+            helper.kill()
+    online.answering.set()
+    sink.send(*store(next_one))
+    (warning,) = sink.close(60)
+    assert warning.startswith("W&B: 1 run was logged offline instead (")
+    assert set(runs(directory)) == {crashing.key[:16]}
+    assert next_one.key[:16] in {sent.get("name") for name, sent in online.asked if name == "UpsertBucket"}
 
 
 def test_a_crash_of_the_logger_costs_only_the_view(make_record, store, directory, context):

@@ -1,0 +1,78 @@
+"""The README's examples, run as they stand."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+FILES = {
+    match["name"]: match["code"]
+    for match in re.finditer(r"```(?:python|toml)\n# (?P<name>\S+)\n(?P<code>.*?)```", README, flags=re.DOTALL)
+}
+COMMANDS = [
+    line.removeprefix("$ lifelong ").partition(" #")[0] for line in README.splitlines() if line.startswith("$ lifelong ")
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the README shows."""
+    path = tmp_path_factory.mktemp("readme")
+    for name, code in FILES.items():
+        (path / name).write_text(code)
+    return path
+
+
+def lifelong(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lifelong.cli", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280)
+
+
+def accuracies(folder: Path, strategy: str) -> list[float]:
+    records = [json.loads(path.read_text()) for path in folder.glob(f"results/*/*/{strategy}/*.json")]
+    assert all(record["status"] == "ok" for record in records), [record["error"] for record in records]
+    return [sum(record["accuracy"][-1]) / len(record["accuracy"][-1]) for record in records]
+
+
+def test_the_strategy_is_a_short_file() -> None:
+    assert len(FILES["mine.py"].splitlines()) < 20
+
+
+@pytest.mark.slow
+def test_the_strategy_and_the_scenario_run_on_the_board(folder: Path) -> None:
+    done = lifelong(folder, "run", "mine.toml", "--seeds", "0", "--set", "budget.epochs=2", "--wandb", "off")
+    assert done.returncode == 0, done.stderr
+    assert "shrink-perturb" in done.stdout
+    assert "blobs" in done.stdout
+    assert len(accuracies(folder, "shrink-perturb")) == 2
+    assert min(accuracies(folder, "joint")) > max(accuracies(folder, "naive"))
+
+
+@pytest.mark.slow
+def test_the_script_runs_without_the_suite(folder: Path) -> None:
+    done = subprocess.run([sys.executable, "plain.py"], cwd=folder, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    printed = re.findall(r"Top1_Acc_Stream/eval_phase/test_stream/Task000 = ([\d.]+)", done.stdout)
+    assert len(printed) == 5
+    assert float(printed[-1]) > 0.5
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if not command.startswith(("run", "wandb"))])
+def test_commands_that_only_look_succeed(folder: Path, command: str) -> None:
+    done = lifelong(folder, *shlex.split(command))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("run")])
+def test_commands_that_run_can_be_planned(folder: Path, command: str) -> None:
+    planned = re.sub(r"--workers \d+", "", command.replace("run", "plan", 1))
+    done = lifelong(folder, *shlex.split(planned))
+    assert done.returncode == 0, done.stderr
+    assert "missing" in done.stdout
