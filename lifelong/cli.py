@@ -6,7 +6,10 @@ Exit codes: 0 all went well, 1 some runs failed, 2 the request is wrong, 130 sto
 from __future__ import annotations
 
 import re
+import shlex
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from lifelong.running.launch import Options
     from lifelong.running.plan import Plan, Wishes
     from lifelong.running.records import Store
+    from lifelong.running.scheduler import Advanced
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -84,6 +88,8 @@ def list_(
     from lifelong.reporting import listing
 
     found = listing.rows(kind.value, pattern)
+    if not found:
+        _say(f"no {kind.value} match {pattern!r}")
     if as_json:
         sys.stdout.write(listing.as_json(found))
     else:
@@ -125,7 +131,8 @@ def plan(
     """Show which cells are done, missing or impossible (and why), before anything runs."""
     from lifelong.reporting.overview import print_cells
 
-    made, _ = _planned(board, _wishes(strategy, scenario, seeds, settings), out)
+    made, store = _planned(board, _wishes(strategy, scenario, seeds, settings), out)
+    _say_damaged(made, store)
     print_cells(_stdout(), made)
 
 
@@ -152,7 +159,7 @@ def run(
     wishes = _wishes(strategy, scenario, seeds, settings)
     options = Options(
         workers=workers,
-        timeout_s=duration("--timeout", timeout) if timeout else None,
+        timeout_s=_timeout(timeout) if timeout else None,
         checkpoint_s=duration("--checkpoint-every", checkpoint_every),
         data=data,
         device=device,
@@ -179,7 +186,8 @@ def status(
     from lifelong.reporting.overview import print_failures, summary
 
     made, store = _planned(board, _wishes(strategy, scenario, seeds, settings), out)
-    print_failures(_stdout(), made)
+    _say_damaged(made, store)
+    print_failures(_stdout(), made, store)
     waiting = len(list(store.root.glob(".checkpoints/*.pkl")))
     _stdout().print(summary(made.cells) + (f"; {waiting} begun" if waiting else ""))
 
@@ -227,36 +235,29 @@ def _run(name: str, wishes: Wishes, options: Options, out: Path) -> int:
     """Carry out what is missing; how many of it failed."""
     from lifelong.reporting.overview import summary
     from lifelong.reporting.progress import display
-    from lifelong.reporting.wandb_runs import WandbSink
     from lifelong.running import launch
-    from lifelong.running.scheduler import Finished, fork_server
+    from lifelong.running.scheduler import Finished
 
     made, store = _planned(name, wishes, out)
     for reason in dict.fromkeys(cell.reason for cell in made.cells if cell.state == "impossible"):
         _say(f"skipped: {reason}")
     jobs = launch.make_jobs(made, store, options)
-    for sentence in launch.rescue(made):
-        _say(sentence)
+    try:
+        for sentence in launch.rescue(made):
+            _say(sentence)
+    except OSError as error:
+        raise UsageError(f"cannot write to {store.root}: {error.strerror or error}") from None
     if not jobs:
         _say(f"nothing to run: {summary(made.cells)}")
         return 0
-    sink = None
-    if options.wandb != "off":
-        sink = WandbSink(
-            options.wandb,
-            store.root,
-            protocols=_protocols(),
-            context=fork_server(),
-            push_command=f"lifelong wandb push {store.root}",
-        )
     workers = launch.worker_count(options.workers, len(jobs))
     try:
-        with display(_stderr(), made.board.name, len(jobs), workers) as shown:
+        with _wandb(options, store) as log, display(_stderr(), made.board.name, len(jobs), workers) as shown:
 
-            def tell(event: Any) -> None:
+            def tell(event: Advanced | Finished) -> None:
                 shown.show(event)
-                if sink is not None and isinstance(event, Finished):
-                    sink.send(event.path)
+                if isinstance(event, Finished):
+                    log(event.path)
 
             records = launch.run(jobs, options, tell)
     except KeyboardInterrupt:
@@ -264,10 +265,34 @@ def _run(name: str, wishes: Wishes, options: Options, out: Path) -> int:
         raise typer.Exit(130) from None
     except OSError as error:
         raise UsageError(f"cannot write to {store.root}: {error.strerror or error}; what is done is kept") from None
-    finally:
-        for warning in sink.close() if sink is not None else ():
-            _say(warning)
     return sum(not record.ok for record in records)
+
+
+@contextmanager
+def _wandb(options: Options, store: Store) -> Iterator[Callable[[Path], None]]:
+    """What logs a record to W&B. It starts with the first one: before, the server that forks it is not ready."""
+    from lifelong.reporting.wandb_runs import WandbSink
+    from lifelong.running.scheduler import fork_server
+
+    sinks: list[WandbSink] = []
+
+    def log(path: Path) -> None:
+        if options.wandb == "off":
+            return
+        if not sinks:
+            push = f"lifelong wandb push {shlex.quote(str(store.root))}"
+            sink = WandbSink(
+                options.wandb, store.root, protocols=_protocols(), context=fork_server(), push_command=push
+            )
+            sinks.append(sink)
+        sinks[0].send(path)
+
+    try:
+        yield log
+    finally:
+        for sink in sinks:
+            for warning in sink.close():
+                _say(warning)
 
 
 def _print_board(name: str, wishes: Wishes, out: Path, form: Form, metrics: tuple[str, ...]) -> None:
@@ -278,6 +303,7 @@ def _print_board(name: str, wishes: Wishes, out: Path, form: Form, metrics: tupl
 
     metrics = metrics or ("average_accuracy", "forgetting")
     made, store = _planned(name, wishes, out)
+    _say_damaged(made, store)
     roles = {entry.name: entry.role for entry in strategies.all().values()}
     records = on_the_board(made, everyone=not wishes.strategies)
     tables = standings(records, roles, metrics)
@@ -326,6 +352,12 @@ def duration(option: str, text: str) -> float:
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
+def _timeout(text: str) -> float:
+    if not (seconds := duration("--timeout", text)):
+        raise UsageError(f"--timeout {text!r}: leaves no time to run; leave it out for no limit")
+    return seconds
+
+
 def _stdout() -> Console:
     from rich.console import Console
 
@@ -336,6 +368,11 @@ def _stderr() -> Console:
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+def _say_damaged(made: Plan, store: Store) -> None:
+    for path, why in made.damaged.items():
+        _say(f"{path.relative_to(store.out)} is no record ({why}); 'lifelong run' will set it aside")
 
 
 def _say(sentence: str) -> None:

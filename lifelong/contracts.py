@@ -6,12 +6,16 @@ Importing this file costs nothing: neither torch nor Avalanche is loaded until a
 from __future__ import annotations
 
 import inspect
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+from annotated_types import Ge, Gt, Le
 
 from lifelong.errors import UsageError, unknown
 
@@ -27,6 +31,18 @@ Need = Literal["task labels", "task boundaries", "single head"]
 
 Role = Literal["floor", "ceiling", "reference", "contestant"]
 """A board's fixed points: floor and ceiling always run; the reference is what intransigence is measured against."""
+
+Count = Annotated[int, Ge(1)]
+"""A parameter of at least one, as a number of samples."""
+
+Weight = Annotated[float, Ge(0)]
+"""A parameter that weighs a term of the loss."""
+
+Positive = Annotated[float, Gt(0)]
+"""A parameter above zero, as a temperature."""
+
+Share = Annotated[float, Ge(0), Le(1)]
+"""A parameter in [0, 1]."""
 
 PROVIDES: dict[Protocol, frozenset[Need]] = {
     "class": frozenset({"task boundaries", "single head"}),
@@ -46,8 +62,11 @@ class Parameter:
 
     @property
     def type_name(self) -> str:
-        """The annotation as a person would write it: `float`, `Literal['a', 'b']`, `int | None`."""
-        return inspect.formatannotation(self.annotation).replace("typing.", "")
+        """The annotation as a person would write it: `float`, `Literal['a', 'b']`, `int >= 1 | None`."""
+        text = inspect.formatannotation(self.annotation).replace("typing.", "")
+        for kind, sign in (("Ge", ">="), ("Gt", ">"), ("Le", "<="), ("Lt", "<")):
+            text = re.sub(rf", {kind}\(\w+=([^()]+)\)", rf" {sign} \1", text)
+        return re.sub(r"Annotated\[([^\[\]]+)\]", r"\1", text)
 
     def check(self, owner: str, value: Any) -> Any:
         """The value in the parameter's type.
@@ -58,16 +77,22 @@ class Parameter:
         from pydantic import TypeAdapter, ValidationError
 
         try:
-            return TypeAdapter(self.annotation).validate_python(value)
+            checked = TypeAdapter(self.annotation).validate_python(value)
+            json.dumps(checked, allow_nan=False, default=str)
         except ValidationError as error:
             reason = "; ".join(detail["msg"] for detail in error.errors())
             raise UsageError(f"{owner}.{self.name} = {value!r}: {reason} (its type is {self.type_name})") from None
+        except ValueError:  # JSON, in which records are, knows neither infinity nor NaN
+            raise UsageError(f"{owner}.{self.name} = {value!r}: write a finite number") from None
+        return checked
 
 
 def _hints(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
     """The types of these parameters alone: the others' may be imported for the type checker only."""
     annotations = {name: hint for name, hint in inspect.get_annotations(function).items() if name in names}
-    return get_type_hints(SimpleNamespace(__annotations__=annotations), globalns=function.__globals__)
+    return get_type_hints(
+        SimpleNamespace(__annotations__=annotations), globalns=function.__globals__, include_extras=True
+    )
 
 
 def parameters_of(function: Callable[..., Any], skip: int = 1) -> dict[str, Parameter]:
@@ -275,13 +300,17 @@ def from_file(entry: Entry, file: Path) -> Entry:
 __all__ = [
     "PROVIDES",
     "Context",
+    "Count",
     "Entry",
     "Need",
     "Parameter",
+    "Positive",
     "Protocol",
     "Role",
     "Scenario",
+    "Share",
     "Strategy",
+    "Weight",
     "from_file",
     "parameters_of",
     "resolve",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -49,7 +50,10 @@ def _load_file(file: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with warnings.catch_warnings():
+            # said by an import of Avalanche, whatever the file wants from it
+            warnings.filterwarnings("ignore", message="no QP solver found")
+            spec.loader.exec_module(module)
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from None
     except (Exception, SystemExit) as error:
@@ -152,10 +156,11 @@ def _installed(registry: Registry[E]) -> dict[str, E]:
 
 
 def built_in_modules(package: str) -> Iterator[ModuleType]:
-    """The modules of a built-in folder."""
+    """The modules of a built-in folder, but for those that only others in it use, whose names begin with `_`."""
     root = importlib.import_module(package)
     for module in iter_modules(root.__path__):
-        yield importlib.import_module(f"{package}.{module.name}")
+        if not module.name.startswith("_"):
+            yield importlib.import_module(f"{package}.{module.name}")
 
 
 def _plain_scenario(function: Callable[..., Any]) -> Scenario:

@@ -6,14 +6,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
-from avalanche.training.plugins import AGEMPlugin, EvaluationPlugin, SynapticIntelligencePlugin
+from avalanche.benchmarks.utils.data_loader import GroupBalancedInfiniteDataLoader, SingleDatasetDataLoader
+from avalanche.training.plugins import AGEMPlugin, EvaluationPlugin, LwFPlugin, MASPlugin, SynapticIntelligencePlugin
+from avalanche.training.regularization import LearningWithoutForgetting
 from avalanche.training.storage_policy import ClassBalancedBuffer
 from avalanche.training.supervised.der import ClassBalancedBufferWithLogits
 from avalanche.training.templates import SupervisedTemplate
-from torch import nn
+from torch import Tensor, nn
 
 from lifelong.data.resident import BatchReader, rows_of
 from lifelong.running.seeds import untouched_generators
@@ -57,12 +60,41 @@ def unchanged_by_evaluation(strategy: SupervisedTemplate) -> Iterator[None]:
             del strategy.model_adaptation
 
 
-class ResumableAGEM(AGEMPlugin):  # type: ignore[misc]
-    """A-GEM that can be pickled between experiences.
+def mix_tasks(strategy: SupervisedTemplate) -> SupervisedTemplate:
+    """Let each batch be drawn from all tasks together.
 
-    Fault: it keeps a running generator. That is made anew after each experience and not started before the next, so
-    a new one goes on with the same batches.
+    Fault: by default every batch has its share of every task, so that a network cannot be trained on more tasks at
+    once than a batch has samples.
     """
+    strategy.make_train_dataloader = partial(_shuffled_loader, strategy)
+    return strategy
+
+
+def _shuffled_loader(strategy: SupervisedTemplate, **_: object) -> None:
+    strategy.dataloader = SingleDatasetDataLoader(
+        strategy.adapted_dataset, batch_size=strategy.train_mb_size, shuffle=True
+    )
+
+
+class WorkingAGEM(AGEMPlugin):  # type: ignore[misc]
+    """A-GEM that draws its memory at random, in batches of one size, and can be pickled between experiences.
+
+    Faults: it reads its memory in one fixed order, with a short batch at the end of each round, where the paper draws
+    at random; it raises when there are more experiences than samples in a batch; and it keeps a running generator.
+    That is made anew after each experience and not started before the next, so a new one goes on with the same
+    batches.
+    """
+
+    def update_memory(self, dataset: Any, num_workers: int = 0, **kwargs: Any) -> None:
+        sample_size = int(self.sample_size)  # type: ignore[has-type]
+        self.sample_size = max(sample_size, len(self.buffers) + 1)
+        super().update_memory(dataset, num_workers, **kwargs)
+        self.sample_size = sample_size
+        share = max(1, sample_size // len(self.buffers))
+        self.buffer_dataloader = GroupBalancedInfiniteDataLoader(
+            self.buffers, batch_size=min(share, *map(len, self.buffers)), shuffle=True, drop_last=True
+        )
+        self.buffer_dliter = iter(self.buffer_dataloader)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "buffer_dliter"}
@@ -72,12 +104,47 @@ class ResumableAGEM(AGEMPlugin):  # type: ignore[misc]
         self.buffer_dliter = iter(self.buffer_dataloader or ())
 
 
+class WorkingLwF(LwFPlugin):  # type: ignore[misc]
+    """Learning without forgetting whose teacher holds still.
+
+    Faults: the teacher stays in training mode, so that its dropout is drawn and its batch statistics follow the new
+    data; and the old classes are a set, whose order, which the last bits depend on, a pickled copy need not keep.
+    """
+
+    def __init__(self, alpha: float, temperature: float) -> None:
+        super().__init__(alpha, temperature)
+        self.lwf = _Distillation(alpha, temperature)
+
+
+class _Distillation(LearningWithoutForgetting):  # type: ignore[misc]
+    def post_adapt(self, agent: Any, exp: Any) -> None:
+        super().post_adapt(agent, exp)
+        self.prev_model.eval().requires_grad_(False)
+
+    def _distillation_loss(self, out: Tensor, prev_out: Tensor, active_units: set[int]) -> Tensor:
+        loss: Tensor = super()._distillation_loss(out, prev_out, sorted(active_units))
+        return loss
+
+
+class WorkingMAS(MASPlugin):  # type: ignore[misc]
+    """Memory aware synapses that go on when a batch is learnt completely.
+
+    Fault: a loss of exactly zero, which cross-entropy rounds to, is taken for a missing one and raises. Here it is the
+    smallest number above zero, which adds nothing to any gradient.
+    """
+
+    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
+        strategy.loss = strategy.loss + torch.finfo(strategy.loss.dtype).tiny
+        super().before_backward(strategy, **kwargs)
+
+
 class WorkingSI(SynapticIntelligencePlugin):  # type: ignore[misc]
-    """Synaptic intelligence that works on the CPU and with several heads.
+    """Synaptic intelligence that works on the CPU, and tells important weights from others.
 
     Faults: on the CPU the weights before a step are kept as a view of the weights themselves, so that no weight ever
-    seems to move, every importance is zero, and the strategy is plain fine-tuning; a head that is not in use has no
-    gradient, which raises; and numpy warns of how its squares are taken.
+    seems to move, every importance is zero, and the strategy is plain fine-tuning. Importances are capped at 0.001,
+    which most reach, so that all weights are held alike. Those of weights that raised the loss are negative without
+    bound and push them away; here they are zero, on which the paper is silent. And numpy warns of its squares.
     """
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
@@ -88,16 +155,12 @@ class WorkingSI(SynapticIntelligencePlugin):  # type: ignore[misc]
         super().before_training_iteration(strategy, **kwargs)
         _own(self.syn_data["old_theta"])
 
-    def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
-        for parameter in strategy.model.parameters():
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        super().after_training_iteration(strategy, **kwargs)
-
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="__array_wrap__", category=DeprecationWarning)
             super().after_training_exp(strategy, **kwargs)
+        for name, lowered in self.syn_data["cum_trajectory"].items():
+            self.ewc_data[1][name].data = (-lowered.data).clamp(min=0)
 
 
 def _own(stored: dict[str, Any]) -> None:
@@ -106,19 +169,27 @@ def _own(stored: dict[str, Any]) -> None:
         data.data = data.data.clone()
 
 
+class SortedSet(set[int]):
+    """Fault: which classes get the remainder of a memory follows the order of a set, which a pickled copy need not
+    keep. This one is walked in ascending order."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(super().__iter__()))
+
+
 class _ReadByBatch:
-    """Fault: a buffer's classes are cut out with a function that forgets the dataset's type, so that DER and ER-ACE
-    read their memory sample by sample."""
+    """Fault: a buffer's classes are cut out with a function that forgets the dataset's type, so that strategies read
+    their memory sample by sample."""
+
+    def __init__(self, max_size: int) -> None:
+        super().__init__(max_size)  # type: ignore[call-arg]
+        self.seen_classes = SortedSet()
 
     @property
     def buffer(self) -> Any:
         buffer = super().buffer  # type: ignore[misc]
         rows = rows_of(buffer) if len(buffer) else None
         return BatchReader(rows) if rows is not None else buffer
-
-    @buffer.setter
-    def buffer(self, _: object) -> None:
-        """Set by Avalanche's constructors; the groups hold the samples."""
 
 
 class FastClassBuffer(_ReadByBatch, ClassBalancedBuffer):  # type: ignore[misc]

@@ -1,10 +1,15 @@
-"""Strategies that hold the network near what it was: penalties on weights, and distillation."""
+"""Strategies that hold the network near what it was: penalties on weights, and distillation.
+
+How strongly is theirs to choose, and no value suits all streams. The defaults are the best of three or four powers of
+ten (for LwF 0.3, 1, 3 and 10) by the mean accuracy over `digits-class`, `digits-domain` and `digits-task`, on a
+validation split of a fifth of the training samples, with seeds 100 and 101 and ten epochs.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from lifelong.contracts import strategy
+from lifelong.contracts import Positive, Share, Weight, strategy
 
 if TYPE_CHECKING:
     from lifelong import Setup
@@ -17,9 +22,9 @@ if TYPE_CHECKING:
 )
 def ewc(
     setup: Setup,
-    ewc_lambda: float = 1.0,
+    ewc_lambda: Weight = 100_000.0,
     mode: Literal["separate", "online"] = "separate",
-    decay_factor: float = 0.9,
+    decay_factor: Share = 0.9,
 ) -> Any:
     """Elastic weight consolidation: a quadratic penalty on moving weights, each as stiff as its Fisher information.
 
@@ -41,12 +46,12 @@ def ewc(
     "as implemented for Maltoni & Lomonaco 2019, arXiv:1806.08568",
     needs={"task boundaries"},
 )
-def si(setup: Setup, si_lambda: float = 1.0, eps: float = 1e-7) -> Any:
+def si(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> Any:
     """Synaptic intelligence: a quadratic penalty on weights by how much each lowered the loss on its way.
 
     Parameters:
-        si_lambda: weight of the penalty.
-        eps: damping of the importance where a weight hardly moved.
+        si_lambda: weight of half the penalty; the paper's c is half of it.
+        eps: damping of the importance where a weight hardly moved, the paper's xi.
     """
     from lifelong.workarounds import WorkingSI
 
@@ -54,29 +59,32 @@ def si(setup: Setup, si_lambda: float = 1.0, eps: float = 1e-7) -> Any:
 
 
 @strategy(source="Li & Hoiem 2016, Learning without Forgetting, arXiv:1606.09282", needs={"task boundaries"})
-def lwf(setup: Setup, alpha: float = 1.0, temperature: float = 2.0) -> Any:
+def lwf(setup: Setup, alpha: Weight = 3.0, temperature: Positive = 2.0) -> Any:
     """Learning without forgetting: distil the network of before this experience into its outputs for old classes.
 
     Parameters:
         alpha: weight of the distillation.
         temperature: of both softmaxes.
     """
-    from avalanche.training.plugins import LwFPlugin
+    from lifelong.workarounds import WorkingLwF
 
-    return setup.naive(LwFPlugin(alpha, temperature))
+    return setup.naive(WorkingLwF(alpha, temperature))
 
 
 @strategy(
     source="Aljundi et al. 2018, Memory Aware Synapses: Learning what (not) to forget, arXiv:1711.09601",
     needs={"task boundaries"},
 )
-def mas(setup: Setup, lambda_reg: float = 1.0, alpha: float = 0.5) -> Any:
+def mas(setup: Setup, lambda_reg: Weight = 1.0, alpha: Share = 0.5) -> Any:
     """Memory aware synapses: a quadratic penalty on weights by how much each moves the squared norm of the output.
+
+    Avalanche's form: importances are absolute gradients of batch means, averaged over experiences; the paper's are of
+    samples, and added up.
 
     Parameters:
         lambda_reg: weight of the penalty.
         alpha: share of the importance so far that is kept when an experience adds its own.
     """
-    from avalanche.training.plugins import MASPlugin
+    from lifelong.workarounds import WorkingMAS
 
-    return setup.naive(MASPlugin(lambda_reg, alpha))
+    return setup.naive(WorkingMAS(lambda_reg, alpha))

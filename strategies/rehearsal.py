@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lifelong.contracts import strategy
+from lifelong.contracts import Count, Weight, strategy
+from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
     from lifelong import Setup
 
 
-@strategy(source="Chaudhry et al. 2019, On Tiny Episodic Memories in Continual Learning, arXiv:1902.10486")
-def replay(setup: Setup, mem_size: int = 200, batch_size_mem: int | None = None) -> Any:
+@strategy(
+    source="Chaudhry et al. 2019, On Tiny Episodic Memories in Continual Learning, arXiv:1902.10486",
+    needs={"task boundaries"},
+)
+def replay(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = None) -> Any:
     """Experience replay: each batch is joined by one from a memory shared equally among the experiences.
 
     Parameters:
@@ -26,61 +30,68 @@ def replay(setup: Setup, mem_size: int = 200, batch_size_mem: int | None = None)
 @strategy(
     source="Chaudhry et al. 2019, Efficient Lifelong Learning with A-GEM, arXiv:1812.00420", needs={"task boundaries"}
 )
-def agem(setup: Setup, patterns_per_exp: int = 40, sample_size: int = 64) -> Any:
+def agem(setup: Setup, patterns_per_exp: Count = 40, sample_size: Count = 64) -> Any:
     """A-GEM: project each gradient so that the mean loss on a memory does not rise, to first order.
 
     Parameters:
         patterns_per_exp: samples kept of each experience.
         sample_size: samples of the memory in each reference gradient, shared equally among the experiences.
     """
-    from lifelong.workarounds import ResumableAGEM
+    from lifelong.workarounds import WorkingAGEM
 
-    return setup.naive(ResumableAGEM(patterns_per_exp, sample_size))
+    return setup.naive(WorkingAGEM(patterns_per_exp, sample_size))
 
 
 @strategy(
     source="Prabhu et al. 2020, GDumb: A Simple Approach that Questions Our Progress in Continual Learning, ECCV",
     needs={"task boundaries"},
 )
-def gdumb(setup: Setup, mem_size: int = 200) -> Any:
-    """GDumb: keep a class-balanced memory, and train a fresh network on it alone after each experience.
+def gdumb(setup: Setup, mem_size: Count = 200) -> Any:
+    """GDumb: keep a memory balanced by label, and train a fresh network on it alone after each experience.
+
+    The paper trains on the memory until it is learnt. Here it is passed over as often as it takes to see as many
+    samples as the others do, so that all strategies have the same budget. Where experiences share labels, the memory
+    balances those labels.
 
     Parameters:
-        mem_size: samples in the memory, over all classes.
+        mem_size: samples in the memory, over all labels.
     """
-    from avalanche.training.plugins import GDumbPlugin
+    from lifelong.workarounds import mix_tasks
 
-    return setup.naive(GDumbPlugin(mem_size))
+    from ._gdumb import EqualWorkGDumb
+
+    return mix_tasks(setup.naive(EqualWorkGDumb(mem_size, setup.budget.epochs)))
 
 
 @strategy(
     source="Caccia et al. 2022, New Insights on Reducing Abrupt Representation Change, arXiv:2104.05025",
     needs={"task boundaries"},
 )
-def er_ace(setup: Setup, mem_size: int = 200, batch_size_mem: int | None = None) -> Any:
+def er_ace(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = None) -> Any:
     """ER-ACE: replay in which new samples compete only with the classes of their own batch.
 
-    Avalanche's form for experiences of many batches: a new experience's samples enter the memory at its start.
+    Avalanche's form for experiences of many batches: a new experience's samples enter the memory at its start. Where
+    experiences share labels there is nothing to keep apart, and it is replay with both losses averaged.
 
     Parameters:
         mem_size: samples in the memory, over all classes.
-        batch_size_mem: samples taken from it for each batch; as many as the training batch by default.
+        batch_size_mem: samples taken from it for each batch; by default as many as the training batch, or the memory.
     """
     from avalanche.training.supervised import ER_ACE
 
     from lifelong.workarounds import FastClassBuffer
 
-    made = setup.make(ER_ACE, mem_size=mem_size, batch_size_mem=batch_size_mem or setup.budget.batch_size)
+    made = setup.make(ER_ACE, mem_size=mem_size, batch_size_mem=_from_memory(setup, mem_size, batch_size_mem))
     made.storage_policy = FastClassBuffer(mem_size)
     return made
 
 
 @strategy(
     source="Buzzega et al. 2020, Dark Experience for General Continual Learning, arXiv:2004.07211",
-    needs={"single head"},
+    needs={"single head", "task boundaries"},
 )
 def der(
-    setup: Setup, mem_size: int = 200, alpha: float = 0.1, beta: float = 0.5, batch_size_mem: int | None = None
+    setup: Setup, mem_size: Count = 200, alpha: Weight = 0.1, beta: Weight = 0.5, batch_size_mem: Count | None = None
 ) -> Any:
     """Dark experience replay (DER++; plain DER with beta = 0): replay that also holds on to the logits of its samples.
 
@@ -90,12 +101,27 @@ def der(
         mem_size: samples in the memory, over all classes.
         alpha: weight of the squared distance to the stored logits.
         beta: weight of the cross-entropy on the memory's labels.
-        batch_size_mem: samples taken from it for each batch; as many as the training batch by default.
+        batch_size_mem: samples taken from it for each batch; by default as many as the training batch, or the memory.
     """
+    from avalanche.models import IncrementalClassifier
     from avalanche.training.supervised import DER
 
     from lifelong.workarounds import FastLogitsBuffer
 
+    if any(isinstance(module, IncrementalClassifier) and module.masking for module in setup.model.modules()):
+        raise UsageError("der holds on to logits, which an incremental head masks; use --set model.head=single")
+    batch_size_mem = _from_memory(setup, mem_size, batch_size_mem)
     made = setup.make(DER, mem_size=mem_size, alpha=alpha, beta=beta, batch_size_mem=batch_size_mem)
     made.storage_policy = FastLogitsBuffer(mem_size)
     return made
+
+
+def _from_memory(setup: Setup, mem_size: int, asked: int | None) -> int:
+    """How many samples to take from a memory; Avalanche leaves one aside that is smaller than a batch.
+
+    Raises:
+        UsageError: if more are asked for than the memory holds.
+    """
+    if asked is not None and asked > mem_size:
+        raise UsageError(f"batch_size_mem = {asked} is more than the memory holds: mem_size = {mem_size}")
+    return asked or min(setup.budget.batch_size, mem_size)

@@ -11,7 +11,7 @@ from avalanche.benchmarks.utils import AvalancheDataset
 from avalanche.benchmarks.utils.data_loader import MultiDatasetDataLoader, MultiDatasetSampler
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
-from torch.utils.data import SequentialSampler
+from torch.utils.data import SequentialSampler, default_collate
 
 from lifelong.data.resident import ResidentDataset, Rows, rows_of
 
@@ -59,8 +59,10 @@ def read_by_batch(loader: MultiDatasetDataLoader) -> bool:
 
     Avalanche joins its datasets with torch's `ConcatDataset`, which asks for one sample at a time, and looks through
     every sample for FFCV support at each epoch; this replaces that step on the one object given. Returns whether it
-    did.
+    did: not where a collating function of one's own wants samples.
     """
+    if loader.loader_kwargs["collate_fn"] is not default_collate:
+        return False
     if any(_rows(dataset) is None for dataset in loader.datasets):
         return False
     loader._get_loader = partial(_epoch, loader)

@@ -8,7 +8,7 @@ indexing operation. Any `DataLoader` over them profits; `lifelong.data.loading` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
@@ -18,7 +18,7 @@ from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute
 from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
 from avalanche.benchmarks.utils.flat_data import ConstantSequence, FlatData
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 from torch.utils.data._utils.collate import default_collate_fn_map
 
 
@@ -43,7 +43,7 @@ class Images(Dataset[tuple[Tensor, int]]):
         return len(self.targets)
 
     def __getitem__(self, index: SupportsIndex) -> tuple[Tensor, int]:
-        row = int(index)
+        row = range(len(self))[index]
         x = self.x[row] if self.transform is None else self.transform(self.x[row : row + 1])[0]
         return x, self.targets[row]
 
@@ -83,11 +83,9 @@ class Rows:
         if self.source is None:
             return self.images[0].read(row)
         source = self.source.index_select(0, at)
-        x = self.images[0].x.new_empty((len(at), *self.images[0].x.shape[1:]))
-        y = self.images[0].y.new_empty(len(at))
-        for index in torch.unique(source).tolist():
-            mine = source == index
-            x[mine], y[mine] = self.images[index].read(row[mine])
+        parts = [self.images[index].read(row[source == index]) for index in torch.unique(source).tolist()]
+        back = torch.argsort(torch.argsort(source, stable=True))  # from one set after the other to the order asked for
+        x, y = (torch.cat(column).index_select(0, back) for column in zip(*parts, strict=True))
         return x, y
 
     @staticmethod
@@ -108,8 +106,8 @@ class Rows:
 
 def rows_of(dataset: AvalancheDataset[Any]) -> Rows | None:
     """Where the samples of an Avalanche dataset lie, or None when it is not over `Images`, or transforms them."""
-    located = _locate(dataset._flat_data)
-    if located is None or not located[0]:
+    located = _locate(dataset._flat_data, dataset._flat_data._transform_groups.current_group)
+    if located is None or not len(located[2]):
         return None
     images, source, row = located
     device = images[0].x.device
@@ -125,16 +123,19 @@ def rows_of(dataset: AvalancheDataset[Any]) -> Rows | None:
     )
 
 
-def _locate(data: object) -> tuple[list[Images], np.ndarray, np.ndarray] | None:
-    """The sets of images under Avalanche's tree of subsets and concatenations; (n,) set indices; (n,) rows."""
+def _locate(data: object, phase: str) -> tuple[list[Images], np.ndarray, np.ndarray] | None:
+    """The sets of images under Avalanche's tree of subsets and concatenations; (n,) set indices; (n,) rows.
+
+    None where there is other data, or data that Avalanche transforms in this phase (`train`, `eval`, or one's own).
+    """
     if isinstance(data, Images):
         return [data], np.zeros(len(data), np.int64), np.arange(len(data), dtype=np.int64)
-    if not isinstance(data, FlatData) or _transforms(data):
+    if not isinstance(data, FlatData) or _transforms(data, phase):
         return None
     images: list[Images] = []
     sources, rows = [], []
     for part in data._datasets:
-        located = _locate(part)
+        located = _locate(part, phase)
         if located is None:
             return None
         sources.append(located[1] + len(images))
@@ -148,18 +149,19 @@ def _locate(data: object) -> tuple[list[Images], np.ndarray, np.ndarray] | None:
     return images, source, row
 
 
-def _transforms(data: FlatData[Any]) -> bool:
-    """Whether a dataset changes its samples when they are read."""
+def _transforms(data: FlatData[Any], phase: str) -> bool:
+    """Whether a dataset changes its samples when they are read in this phase."""
     groups = [getattr(data, name, None) for name in ("_transform_groups", "_frozen_transform_groups")]
-    return any(group is not None and any(group[phase] is not None for phase in ("train", "eval")) for group in groups)
+    return any(group is not None and group[phase] is not None for group in groups)
 
 
 def _values(data: Any) -> Tensor | None:
-    """A data attribute as one tensor of shape (n, ...); None when its values have different shapes."""
+    """A data attribute as one tensor of shape (n, ...), as torch collates it; None when its values make no tensor."""
     if isinstance(data, ConstantSequence):
-        return torch.full((len(data),), data[0])
+        value = _collated([data[0]])
+        return value.expand(len(data)) if value is not None else None
     if isinstance(data, FlatData):
-        parts = [_values(part) for part in data._datasets]
+        parts = [_values(part) for part in data._datasets if len(part)]
         known = [part for part in parts if part is not None]
         if len(known) < len(parts) or len({part.shape[1:] for part in known}) != 1:
             return None
@@ -167,20 +169,59 @@ def _values(data: Any) -> Tensor | None:
         if data._indices is None:
             return values
         return values[torch.from_numpy(np.fromiter(data._indices, np.int64, len(data._indices)))]
-    if isinstance(data[0], Tensor):
-        return torch.stack(list(data)) if len({value.shape for value in data}) == 1 else None
-    return torch.tensor(list(data))
+    return _collated(list(data))
 
 
-class _Collated(list[Tensor]):
-    """A batch that needs no collating. torch's `default_collate` is told so below, as its documentation describes."""
+def _collated(values: list[Any]) -> Tensor | None:
+    try:
+        collated = default_collate(values)
+    except (TypeError, RuntimeError):  # of no type that torch collates; of different shapes
+        return None
+    return collated if isinstance(collated, Tensor) else None
 
 
-def _as_it_is(batch: list[_Collated], **_: object) -> list[Tensor]:
-    return list(batch[0])
+@dataclass(frozen=True)
+class _Sample(Sequence[Any]):
+    """One sample of a batch, looked up when it is asked for: most collating functions never do."""
+
+    columns: list[Tensor]
+    position: int
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def __getitem__(self, index: Any) -> Any:
+        x, *others = (column[self.position] for column in self.columns)
+        return [x, *(value if value.ndim else value.item() for value in others)][index]
 
 
-default_collate_fn_map[_Collated] = _as_it_is
+@dataclass(frozen=True)
+class _Batch(Sequence[_Sample]):
+    """The samples that torch asks for, of which its `default_collate` takes the batch that they are already.
+
+    Any other collating function finds the samples themselves. `default_collate` is told so below, as its
+    documentation describes.
+    """
+
+    columns: list[Tensor]
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def __getitem__(self, index: Any) -> Any:
+        positions = range(len(self))[index]
+        if isinstance(positions, int):
+            return _Sample(self.columns, positions)
+        return [_Sample(self.columns, position) for position in positions]
+
+
+def _as_it_is(batch: Sequence[_Sample], **_: object) -> Any:
+    if isinstance(batch, _Batch):
+        return list(batch.columns)
+    return default_collate([list(sample) for sample in batch])
+
+
+default_collate_fn_map[_Sample] = _as_it_is
 
 
 class BatchReader(Dataset[list[Any]]):
@@ -193,11 +234,10 @@ class BatchReader(Dataset[list[Any]]):
         return len(self.rows)
 
     def __getitem__(self, index: SupportsIndex) -> list[Any]:
-        x, y, *extras = (column[0] for column in self.rows.batch([int(index)]))
-        return [x, int(y), *(int(extra) if extra.ndim == 0 else extra for extra in extras)]
+        return list(_Sample(self.rows.batch([range(len(self))[index]]), 0))
 
-    def __getitems__(self, positions: list[int]) -> list[_Collated]:
-        return [_Collated(self.rows.batch(positions))]
+    def __getitems__(self, positions: list[int]) -> _Batch:
+        return _Batch(self.rows.batch(positions))
 
 
 class ResidentDataset(TaskAwareSupervisedClassificationDataset):  # type: ignore[misc]
@@ -216,7 +256,7 @@ class ResidentDataset(TaskAwareSupervisedClassificationDataset):  # type: ignore
         return reader[index]
 
     @property
-    def __getitems__(self) -> Callable[[list[int]], list[_Collated]] | None:
+    def __getitems__(self) -> Callable[[list[int]], _Batch] | None:
         """torch reads by the batch where this is a function, and by the sample where it is None."""
         reader = self._reader()
         return reader.__getitems__ if reader is not None else None
@@ -251,5 +291,13 @@ def resident_dataset(
 
 def images_of(benchmark: Any) -> dict[str, Images]:
     """Every set of images under the streams of an Avalanche benchmark, by name."""
-    located = (_locate(e.dataset._flat_data) for stream in benchmark.streams.values() for e in stream)
-    return {images.name: images for found in located if found is not None for images in found[0]}
+    experiences = (experience for stream in benchmark.streams.values() for experience in stream)
+    return {images.name: images for experience in experiences for images in _images(experience.dataset._flat_data)}
+
+
+def _images(data: object) -> Iterator[Images]:
+    """Every set of images under Avalanche's tree, transformed or not."""
+    if isinstance(data, Images):
+        yield data
+    for part in data._datasets if isinstance(data, FlatData) else ():
+        yield from _images(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from typing import Any
@@ -110,7 +111,12 @@ def print_details(console: Console, known: Mapping[str, Any]) -> None:
         console.print(table)
     if description := known.get("description"):
         console.print()
-        console.print(Text(description))
+        console.print(Text(_flowing(description)))
+
+
+def _flowing(text: str) -> str:
+    """Its paragraphs each on one line, for the console to break; lists and code stay as they are."""
+    return re.sub(r"(?<=\S)\n(?=\S)", " ", text)
 
 
 def _fact(value: Any) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lifelong.running.plan import Cell, Plan, State
-from lifelong.running.records import Record
+from lifelong.running.records import Record, Store
 
 
 def print_cells(console: Console, plan: Plan) -> None:
@@ -35,12 +35,14 @@ def print_cells(console: Console, plan: Plan) -> None:
     console.print(summary(plan.cells))
 
 
-def print_failures(console: Console, plan: Plan) -> None:
-    """Each failed cell with its reason."""
+def print_failures(console: Console, plan: Plan, store: Store) -> None:
+    """Each failed cell with its reason, and where all that it printed is."""
     for cell in plan.cells:
         if cell.state == "failed" and cell.record is not None:
             name = f"{cell.scenario.name} · {cell.strategy.name} · seed {cell.seed}"
             console.print(Text(f"{name}: {cell.record.status}: {cell.record.reason}"), soft_wrap=True)
+            if (log := store.log(cell.record.spec)).exists():
+                console.print(Text(f"  in full: {log}", style="dim"), soft_wrap=True)
 
 
 def summary(cells: Iterable[Cell]) -> str:

@@ -30,7 +30,7 @@ class Display(Protocol):
 
 def display(console: Console, board: str, total: int, workers: int) -> Display:
     """The display that fits the console."""
-    return Bars(console, board, total, workers) if console.is_terminal else Lines(console, total)
+    return Bars(console, board, total, workers) if console.is_terminal else Lines(console, board, total, workers)
 
 
 def title(job: Job) -> str:
@@ -48,10 +48,12 @@ def outcome(record: Record) -> str:
 class Lines:
     """One line for each run that ends."""
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, board: str, total: int, workers: int) -> None:
         self._console, self._total, self._ended = console, total, 0
+        self._first = f"{board}: {total} to run, {workers} at a time; loading torch and Avalanche"
 
     def __enter__(self) -> Lines:
+        self._console.print(Text(self._first), soft_wrap=True)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -14,6 +14,7 @@ from lifelong.registry import board_file
 from lifelong.running.spec import Strict
 
 MAX_SEED = 2**32 - 1
+MAX_SEEDS = 100_000
 
 
 class Board(Strict):
@@ -46,6 +47,8 @@ class Board(Strict):
     @classmethod
     def _count_or_list(cls, seeds: Any) -> Any:
         if isinstance(seeds, int) and not isinstance(seeds, bool):
+            if not 1 <= seeds <= MAX_SEEDS:
+                raise ValueError(f"{seeds} seeds: write how many, from 1 to {MAX_SEEDS}, or which, as [0, 3]")
             return list(range(seeds))
         return seeds
 
@@ -84,6 +87,8 @@ def load_board(reference: str) -> Board:
         raise UsageError(f"{file} is not a text file") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{file} is nested too deeply") from None
     for kind in ("scenarios", "strategies"):
         if isinstance(content.get(kind), list):
             content[kind] = [_beside(file, name) for name in content[kind]]
@@ -98,6 +103,10 @@ def _told(detail: Any) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"no key {key!r} on a board; there are {', '.join(sorted(Board.model_fields))}"
+    if detail["type"] == "missing":
+        return f"the key {key!r} is missing"
+    if detail["type"] == "too_short":
+        return f"{key}: there must be at least one"
     return f"{key}: {detail['msg'].removeprefix('Value error, ')}"
 
 

@@ -50,10 +50,16 @@ class _Unpickler(pickle.Unpickler):
 
 
 def save(path: Path, progress: Progress) -> None:
-    """Write what a run has come to, with the random generators' states, whole or not at all."""
+    """Write what a run has come to, with the random generators' states, whole or not at all.
+
+    A strategy that cannot be pickled, or a disk that is full, costs the checkpoint and not the run.
+    """
     content = io.BytesIO()
-    _Pickler(content).dump((versions(), RandomState.now(), progress))
-    write_whole(path, content.getvalue())
+    try:
+        _Pickler(content).dump((versions(), RandomState.now(), progress))
+        write_whole(path, content.getvalue())
+    except Exception as error:
+        print(f"no checkpoint was written ({type(error).__name__}: {error}); going on without", flush=True)
 
 
 def load(path: Path, images: dict[str, Images]) -> Progress | None:

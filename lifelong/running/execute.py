@@ -18,7 +18,7 @@ from lifelong.running.evaluation import evaluate
 from lifelong.running.job import Job
 from lifelong.running.provenance import peak_memory_mb, provenance
 from lifelong.running.records import Capacity, Record, Times
-from lifelong.running.setup import Prepared, prepare
+from lifelong.running.setup import Prepared, build_benchmark, prepare
 
 Report = Callable[[int, int], None]
 """Told before each experience how many are done, and of how many."""
@@ -32,7 +32,8 @@ def execute(job: Job, scenario: Scenario, strategy: Strategy, report: Report | N
     """
     started = time.perf_counter()
     deterministic(job.device)
-    prepared = prepare(job.spec, scenario, strategy, job.data, job.device)
+    benchmark = build_benchmark(job.spec, scenario, job.data, job.device)
+    prepared = prepare(job.spec, scenario, strategy, benchmark, job.device)
     path = job.store.checkpoint(job.spec)
     progress = checkpoint.load(path, images_of(prepared.benchmark)) or Progress(prepared.strategy)
     run = _Run(prepared, progress, strategy.offline)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from lifelong.errors import UsageError
 from lifelong.running.job import Job
 from lifelong.running.plan import Cell, Plan
 from lifelong.running.records import Record, Store, set_aside
-from lifelong.running.scheduler import Advanced, Finished, run_all
+from lifelong.running.scheduler import Advanced, Finished, refuse_what_cannot_be_built, run_all
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,20 @@ def make_jobs(plan: Plan, store: Store, options: Options) -> list[Job]:
 
 def rescue(plan: Plan) -> list[str]:
     """Set aside the files that are in a record's place and are none; what was done, one sentence each."""
-    return [f"{path} is no record ({why}); set aside as {set_aside(path).name}" for path, why in plan.damaged.items()]
+    said = []
+    for path, why in plan.damaged.items():
+        with suppress(FileNotFoundError):  # another process was faster
+            said.append(f"{path} is no record ({why}); set aside as {set_aside(path).name}")
+    return said
 
 
 def run(jobs: Sequence[Job], options: Options, tell: Callable[[Advanced | Finished], None]) -> list[Record]:
-    """Carry out jobs, telling what happens; their records."""
+    """Carry out jobs, telling what happens; their records.
+
+    Raises:
+        UsageError: if one of them cannot even be built; nothing has been trained by then.
+    """
+    refuse_what_cannot_be_built(jobs)
     records = []
     with closing(run_all(jobs, worker_count(options.workers, len(jobs)), options.timeout_s)) as events:
         for event in events:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,8 +14,8 @@ from pydantic import ValidationError
 
 from lifelong.contracts import Entry, Scenario, Strategy
 from lifelong.errors import UsageError, unknown
-from lifelong.registry import scenarios, strategies
-from lifelong.running.board import MAX_SEED, Board
+from lifelong.registry import E, scenarios, strategies
+from lifelong.running.board import MAX_SEED, MAX_SEEDS, Board
 from lifelong.running.records import Record, Store
 from lifelong.running.spec import Budget, Choice, Spec
 
@@ -71,13 +72,15 @@ def make_plan(board: Board, wishes: Wishes, store: Store) -> Plan:
     Raises:
         UsageError: if a name, a parameter or a seed is wrong, or if nothing that was asked for is possible.
     """
-    chosen_scenarios = _chosen(scenarios.get, wishes.scenarios or board.scenarios)
-    asked = _chosen(strategies.get, wishes.strategies or board.strategies)
+    chosen_scenarios = _chosen(scenarios.get, wishes.scenarios, board.scenarios, board)
+    asked = _chosen(strategies.get, wishes.strategies, board.strategies, board)
     fixed = {name: entry for name, entry in strategies.all().items() if entry.role in ("floor", "ceiling")}
     chosen = {**{name: entry for name, entry in fixed.items() if entry not in asked.values()}, **asked}
-    _distinct(chosen_scenarios)
-    _distinct(chosen)
-    settings = _Settings(board, wishes.set, [*chosen_scenarios.values(), *chosen.values()])
+    _distinct([*chosen_scenarios.items(), *chosen.items()])
+    with _said_by(board):
+        settings = _Settings(board, (), chosen_scenarios.values(), chosen.values())
+    if wishes.set:
+        settings = _Settings(board, wishes.set, chosen_scenarios.values(), chosen.values())
     seeds = parse_seeds(wishes.seeds) if wishes.seeds else board.seeds
     records, damaged = store.load()
     cells = [
@@ -86,19 +89,32 @@ def make_plan(board: Board, wishes: Wishes, store: Store) -> Plan:
         for strategy_name, strategy in chosen.items()
         for seed in seeds
     ]
-    wanted = [cell for cell in cells if cell.references[1] in asked]
+    wanted = [cell for cell in cells if cell.strategy in asked.values()]
     if all(cell.state == "impossible" for cell in wanted):
         raise UsageError("; ".join(dict.fromkeys(cell.reason for cell in wanted)))
     return Plan(board, cells, records, damaged)
 
 
-def _chosen(get: Callable[[str], Any], references: Iterable[str]) -> dict[str, Any]:
-    return {reference: get(reference) for reference in references}
+@contextmanager
+def _said_by(board: Board) -> Iterator[None]:
+    """Mistakes inside are the board's."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"board {board.name}: {error}") from None
 
 
-def _distinct(entries: Mapping[str, Entry]) -> None:
-    names: dict[str, str] = {}
-    for reference, entry in entries.items():
+def _chosen(get: Callable[[str], E], wished: Sequence[str], named: Sequence[str], board: Board) -> dict[str, E]:
+    if wished:
+        return {reference: get(reference) for reference in wished}
+    with _said_by(board):
+        return {reference: get(reference) for reference in named}
+
+
+def _distinct(entries: Iterable[tuple[str, Entry]]) -> None:
+    """See that a parameter's owner can be told from its name."""
+    names = {"budget": "[budget]", "model": "[model]"}
+    for reference, entry in entries:
         if entry.name in names:
             raise UsageError(f"{names[entry.name]!r} and {reference!r} are both called {entry.name!r}; rename one")
         names[entry.name] = reference
@@ -149,8 +165,8 @@ def parse_seeds(text: str) -> list[int]:
         low, high = int(first), int(last) if dash else int(first)
         if high < low:
             raise UsageError(f"--seeds {text!r}: {part.strip()} is empty; did you mean {high}-{low}?")
-        if high > MAX_SEED or high - low >= 100_000:
-            raise UsageError(f"--seeds {text!r}: seeds go from 0 to {MAX_SEED}, at most 100,000 at once")
+        if high > MAX_SEED or high - low >= MAX_SEEDS:
+            raise UsageError(f"--seeds {text!r}: seeds go from 0 to {MAX_SEED}, at most {MAX_SEEDS} at once")
         seeds += range(low, high + 1)
     return list(dict.fromkeys(seeds))
 
@@ -158,9 +174,14 @@ def parse_seeds(text: str) -> list[int]:
 class _Settings:
     """Parameters, models and budgets: defaults, then the board's, then the user's."""
 
-    def __init__(self, board: Board, assignments: Sequence[str], entries: Sequence[Entry]) -> None:
-        self._board = board
-        self._entries = {entry.name: entry for entry in entries}
+    def __init__(
+        self,
+        board: Board,
+        assignments: Sequence[str],
+        streams: Collection[Scenario],
+        methods: Collection[Strategy],
+    ) -> None:
+        self._entries: dict[str, Entry] = {entry.name: entry for entry in (*streams, *methods)}
         self._overrides: dict[str, dict[str, Any]] = {name: dict(values) for name, values in board.set.items()}
         self._budget, self._model = dict(board.budget), dict(board.model)
         for name in board.set:
@@ -169,13 +190,11 @@ class _Settings:
             self._assign(assignment)
         self._resolved = {name: entry.resolve(self._overrides.get(name, {})) for name, entry in self._entries.items()}
         self._code = {name: _sha256(entry.file) for name, entry in self._entries.items() if entry.file}
-        self._checked: dict[str, tuple[Choice, Budget]] = {}
+        self._shared = {scenario.name: (self._model_of(scenario), self._budget_of(scenario)) for scenario in streams}
 
     def _known_owner(self, name: str) -> None:
-        known = {*self._entries, "budget", "model"}
-        installed = {*strategies.all(), *scenarios.all()}
-        if name not in known and name not in installed:
-            raise unknown("strategy or scenario on this board", name, known)
+        if name not in self._entries and name not in _installed():
+            raise unknown("strategy or scenario", name, {*self._entries, *_installed()})
 
     def _assign(self, assignment: str) -> None:
         """Apply one `owner.parameter=value`."""
@@ -184,16 +203,16 @@ class _Settings:
         if not equals or not dot:
             raise UsageError(f"--set {assignment!r}: write it as ewc.ewc_lambda=0.4 or budget.epochs=2")
         known = {*self._entries, "budget", "model"}
+        if owner not in known and owner in _installed():
+            raise UsageError(f"--set {assignment!r}: {owner} is not among what is to run")
         if owner not in known:
-            raise unknown("strategy or scenario on this board", owner, known)
+            raise UsageError(f"--set {assignment!r}: {unknown('strategy or scenario', owner, known)}")
         values = {"budget": self._budget, "model": self._model}.get(owner)
         (self._overrides.setdefault(owner, {}) if values is None else values)[parameter] = parse_value(text.strip())
 
     def spec(self, scenario: Scenario, strategy: Strategy, seed: int) -> Spec:
         """The fully resolved specification of a cell."""
-        if scenario.name not in self._checked:
-            self._checked[scenario.name] = self._model_of(scenario), self._budget_of(scenario)
-        model, budget = self._checked[scenario.name]
+        model, budget = self._shared[scenario.name]
         return Spec(
             scenario=self._choice(scenario), strategy=self._choice(strategy), model=model, budget=budget, seed=seed
         )
@@ -210,6 +229,8 @@ class _Settings:
         from lifelong.models import resolve_model
 
         named = self._model.get("name", scenario.model["name"])
+        if not isinstance(named, str):
+            raise UsageError(f"model.name = {named!r}: write a model's name, as 'mlp'")
         default = scenario.model if named == scenario.model["name"] else {}
         parameters = {**default, **self._model}
         parameters.pop("name", None)
@@ -226,11 +247,15 @@ class _Settings:
             raise UsageError(f"budget.{name} = {detail['input']!r}: {detail['msg']}") from None
 
 
+def _installed() -> set[str]:
+    return {*strategies.all(), *scenarios.all()}
+
+
 def parse_value(text: str) -> Any:
     """A value as TOML writes it; text without quotes is a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
 
 

@@ -108,6 +108,15 @@ class Record(Strict):
     def ok(self) -> bool:
         return self.status == "ok"
 
+    @property
+    def reason(self) -> str:
+        """Why a run came to nothing, on one line: the exception of a traceback, else the first line of the error."""
+        lines = (self.error or "").strip().splitlines() or ["no reason known"]
+        frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+        after = lines[frames[-1] :] if frames and lines[0].startswith("Traceback") else lines
+        line = next((line for line in after if line[:1].strip()), lines[-1])
+        return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+
     def to_json(self) -> str:
         """The record as it is stored."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), indent=1, allow_nan=False) + "\n"
@@ -132,7 +141,8 @@ def read(path: Path) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from None
+        why = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{where}: {why}" if where else why) from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -177,7 +187,14 @@ class Store:
         yield from sorted(self.root.glob("*/*/*.json"))
 
     def load(self) -> tuple[dict[str, Record], dict[Path, str]]:
-        """The records by key, and the files that are none with the reason."""
+        """The records by key, and the files that are none with the reason.
+
+        Raises:
+            UsageError: if what should be a folder is a file.
+        """
+        for folder in (self.out, self.root):
+            if folder.exists() and not folder.is_dir():
+                raise UsageError(f"{folder} is not a folder; choose another with --out")
         records, damaged = {}, {}
         for path in self.files():
             try:
@@ -185,7 +202,7 @@ class Store:
                 if self.path(record.spec) != path or record.board != self.board:
                     raise ValueError(f"belongs at {self.path(record.spec).relative_to(self.out)}, board {record.board}")
             except (OSError, ValueError) as error:
-                damaged[path] = str(error)
+                damaged[path] = getattr(error, "strerror", None) or str(error)
             else:
                 records[record.key] = record
         return records, damaged

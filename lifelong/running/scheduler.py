@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from lifelong.errors import UsageError
 from lifelong.running.job import Job
 from lifelong.running.records import Record, Status, read
-from lifelong.running.worker import failure, run_job
+from lifelong.running.worker import failure, run_job, try_out
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class _Running:
     process: BaseProcess
     connection: Connection
     deadline: float
+    record_before: int
+    """The inode of the record that a retried run left earlier; 0 where there is none."""
     killed_by_kernel_before: int = field(default_factory=lambda: _oom_kills())
 
 
@@ -53,7 +59,43 @@ def fork_server() -> Any:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", "lifelong.running.preload"])
+    with _ignoring_ctrl_c():
+        forkserver.ensure_running()
     return context
+
+
+@contextmanager
+def _ignoring_ctrl_c() -> Iterator[None]:
+    """What is started inside leaves Ctrl-C to us from its first moment on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def refuse_what_cannot_be_built(jobs: Sequence[Job]) -> None:
+    """Build each kind of run once, in a process of its own, before any is trained.
+
+    Raises:
+        UsageError: if a scenario, a model or a strategy refuses its parameters.
+    """
+    receiver, sender = (context := fork_server()).Pipe(duplex=False)
+    process = context.Process(target=try_out, args=(list(jobs), sender), name="try-out", daemon=True)
+    process.start()
+    sender.close()
+    try:
+        refusal = receiver.recv()
+    except EOFError:  # it crashed, and so will a run, whose record tells why
+        refusal = None
+    finally:
+        process.kill()
+        process.join()
+    if refusal is not None:
+        raise UsageError(refusal)
 
 
 def run_all(jobs: Sequence[Job], workers: int, timeout_s: float | None = None) -> Generator[Advanced | Finished]:
@@ -93,11 +135,12 @@ def _free(running: dict[int, _Running], workers: int) -> int | None:
 
 def _start(context: Any, job: Job, timeout_s: float | None) -> _Running:
     receiver, sender = context.Pipe(duplex=False)
+    record_before = _inode(job.store.path(job.spec))
     process = context.Process(target=run_job, args=(job, sender), name=job.spec.key[:12], daemon=True)
     process.start()
     sender.close()
     deadline = time.monotonic() + timeout_s if timeout_s is not None else float("inf")
-    return _Running(job, process, receiver, deadline)
+    return _Running(job, process, receiver, deadline, record_before)
 
 
 def _sleep_until_something_happens(running: dict[int, _Running]) -> None:
@@ -127,10 +170,15 @@ def _finished(worker: int, run: _Running) -> Finished | None:
     run.connection.close()
     store = run.job.store
     path = store.path(run.job.spec)
-    if run.process.exitcode == 0 and path.exists():
-        return Finished(worker, run.job, read(path), path)
+    if run.process.exitcode == 0 and _inode(path) not in (0, run.record_before):
+        with suppress(ValueError):  # a record that cannot be read is none
+            return Finished(worker, run.job, read(path), path)
     record = failure(run.job, *_cause(run, late))
     return Finished(worker, run.job, record, store.write(record))
+
+
+def _inode(path: Path) -> int:
+    return path.stat().st_ino if path.exists() else 0
 
 
 def _cause(run: _Running, late: bool) -> tuple[Status, str]:
@@ -149,10 +197,12 @@ def _cause(run: _Running, late: bool) -> tuple[Status, str]:
 def _last_words(job: Job) -> str:
     """The end of what a process printed: a crash in compiled code leaves its stack there."""
     try:
-        text = job.store.log(job.spec).read_text(errors="replace")[-4000:].strip()
+        lines = job.store.log(job.spec).read_text(errors="replace").splitlines()
     except OSError:
         return ""
-    return f"; it last printed:\n{text}" if text else ""
+    # the stack is followed by the names of some hundred loaded modules, on one line
+    text = "\n".join(line for line in lines if not line.startswith("Extension modules:"))[-4000:].strip()
+    return f"\n\nIt last printed:\n{text}" if text else ""
 
 
 def _oom_kills() -> int:

@@ -144,16 +144,35 @@ class Prepared:
     strategy: SupervisedTemplate
 
 
-def prepare(spec: Spec, scenario: Scenario, entry: Strategy, data: Path | None, device: str) -> Prepared:
-    """Build the benchmark, the network and the strategy of a run.
+def build_benchmark(spec: Spec, scenario: Scenario, data: Path | None, device: str) -> CLScenario:
+    """The benchmark of a run.
+
+    Raises:
+        UsageError: if its parameters are out of range, or it is not one that can be scored.
+        DataError: if its data cannot be read.
+    """
+    seed_everything(spec.seed, "scenario")
+    benchmark: CLScenario = scenario(Context(spec.seed, data, device), **spec.scenario.parameters)
+    tests = [len(experience.dataset) for experience in benchmark.test_stream]
+    if len(tests) != len(benchmark.train_stream) or 0 in tests:
+        raise UsageError(
+            f"{scenario.name} has {len(benchmark.train_stream)} experiences to train on and test sets of "
+            f"{tests} samples; each experience needs a test set of its own"
+        )
+    return benchmark
+
+
+def prepare(spec: Spec, scenario: Scenario, entry: Strategy, benchmark: CLScenario, device: str) -> Prepared:
+    """Build the network and the strategy of a run.
 
     Runs that share a seed share the class order and the initial weights, whatever their strategy: each use of the
     seed has its own generator.
+
+    Raises:
+        UsageError: if the model or the strategy refuses its parameters.
     """
     from lifelong.models import build_model
 
-    seed_everything(spec.seed, "scenario")
-    benchmark = scenario(Context(spec.seed, data, device), **spec.scenario.parameters)
     seed_everything(spec.seed, "initial weights")
     model = build_model(spec.model.name, spec.model.parameters, protocol=scenario.protocol, benchmark=benchmark)
     model.to(device)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Strict(BaseModel):
     """Plain data: immutable, and no key that is not declared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Budget(Strict):

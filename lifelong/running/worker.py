@@ -1,4 +1,5 @@
-"""The process of one run: whatever happens in it, a record is left."""
+"""The processes that do the work: one that tries everything out beforehand, and one for each run, which leaves a record
+whatever happens in it."""
 
 from __future__ import annotations
 
@@ -8,13 +9,46 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
+from itertools import groupby
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 
+from lifelong.errors import UsageError
 from lifelong.registry import scenarios, strategies
 from lifelong.running.job import Job
 from lifelong.running.provenance import peak_memory_mb, provenance
 from lifelong.running.records import Record, Status
+
+
+def try_out(jobs: Sequence[Job], connection: Connection) -> None:
+    """Build what each kind of run needs, without training, and send why the first that cannot be built is refused.
+
+    Sends one sentence, or None. Other errors than refusals are left for the runs to tell, with their tracebacks.
+    """
+    _settle_in(jobs[0].store.root / ".logs" / "try-out.txt")
+    try:
+        _build_each(jobs)
+    except UsageError as refusal:
+        connection.send(str(refusal))
+    except Exception:
+        traceback.print_exc()
+        connection.send(None)
+    else:
+        connection.send(None)
+
+
+def _build_each(jobs: Sequence[Job]) -> None:
+    from lifelong.running.setup import build_benchmark, prepare
+
+    kinds = {job.spec.model_copy(update={"seed": 0}).key: job for job in reversed(jobs)}
+    for _, group in groupby(sorted(kinds.values(), key=lambda job: job.spec.setting), lambda job: job.spec.setting):
+        same = list(group)
+        scenario = scenarios.get(same[0].scenario)
+        benchmark = build_benchmark(same[0].spec, scenario, same[0].data, same[0].device)
+        for job in same:
+            prepare(job.spec, scenario, strategies.get(job.strategy), benchmark, job.device)
 
 
 def run_job(job: Job, connection: Connection) -> None:
@@ -22,9 +56,7 @@ def run_job(job: Job, connection: Connection) -> None:
 
     Sends `(done, total)` before each experience.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    _die_with_parent()
-    _log_to(job)
+    _settle_in(job.store.log(job.spec))
     try:
         from lifelong.running.execute import execute  # heavy: the parent, which starts this, does without
 
@@ -35,6 +67,7 @@ def run_job(job: Job, connection: Connection) -> None:
             report=lambda done, total: connection.send((done, total)),
         )
     except BaseException as error:
+        traceback.print_exc()
         record = failure(job, "out of memory" if is_out_of_memory(error) else "failed", traceback.format_exc())
     job.store.write(record)
     if record.ok:
@@ -50,7 +83,7 @@ def failure(job: Job, status: Status, error: str) -> Record:
         board=job.board,
         spec=job.spec,
         status=status,
-        error=error,
+        error=error.encode(errors="backslashreplace").decode(),  # JSON has no place for half a surrogate pair
         peak_memory_mb=peak_memory_mb() if parent_process() is not None else None,
         provenance=provenance(job.device),
     )
@@ -63,6 +96,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(
         sign in str(error) for sign in ("can't allocate memory", "not enough memory", "out of memory")
     )
+
+
+def _settle_in(log: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    _die_with_parent()
+    _log_to(log)
 
 
 def _die_with_parent() -> None:
@@ -78,9 +117,8 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _log_to(job: Job) -> None:
+def _log_to(path: Path) -> None:
     """What a strategy prints goes to a file, where it does not tear the display."""
-    path = job.store.log(job.spec)
     path.parent.mkdir(parents=True, exist_ok=True)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     sys.stdout.flush()
