@@ -6,26 +6,18 @@ Exit codes: 0 all went well, 1 some runs failed, 2 the request is wrong, 130 sto
 from __future__ import annotations
 
 import re
-import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lifelong.commands import planned, print_board, protocols, run_missing, say, say_damaged, stdout
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from lifelong.reporting.tables import Format
-    from lifelong.running.launch import Options
-    from lifelong.running.plan import Plan, Wishes
-    from lifelong.running.records import Store
-    from lifelong.running.scheduler import Advanced
+    from lifelong.running.plan import Wishes
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -78,6 +70,23 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 RESULTS = Path("results")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from lifelong import __version__
+
+        typer.echo(f"lifelong {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command("list")
 def list_(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
@@ -89,11 +98,11 @@ def list_(
 
     found = listing.rows(kind.value, pattern)
     if not found:
-        _say(f"no {kind.value} match {pattern!r}")
+        say(f"no {kind.value} match {pattern!r}")
     if as_json:
         sys.stdout.write(listing.as_json(found))
     else:
-        listing.print_rows(_stdout(), found)
+        listing.print_rows(stdout(), found)
 
 
 @app.command()
@@ -108,15 +117,13 @@ def show(
 
     known: dict[str, Any]
     if kind is One.board:
-        from lifelong.running.board import load_board
-
-        known = load_board(name).model_dump(mode="json")
+        known = listing.board_as_data(name)
     else:
         known = listing.entry_as_data(strategies.get(name) if kind is One.strategy else scenarios.get(name))
     if as_json:
         sys.stdout.write(listing.as_json(known))
     else:
-        listing.print_details(_stdout(), known)
+        listing.print_details(stdout(), known)
 
 
 @app.command()
@@ -131,9 +138,9 @@ def plan(
     """Show which cells are done, missing or impossible (and why), before anything runs."""
     from lifelong.reporting.overview import print_cells
 
-    made, store = _planned(board, _wishes(strategy, scenario, seeds, settings), out)
-    _say_damaged(made, store)
-    print_cells(_stdout(), made)
+    made, store = planned(board, _wishes(strategy, scenario, seeds, settings), out)
+    say_damaged(made, store)
+    print_cells(stdout(), made)
 
 
 @app.command()
@@ -167,8 +174,12 @@ def run(
         retry_failed=retry_failed,
         limit=limit,
     )
-    failed = _run(board, wishes, options, out)
-    _print_board(board, wishes, out, Form.table, ())
+    try:
+        failed = run_missing(board, wishes, options, out)
+    except KeyboardInterrupt:
+        say("stopped; what is done is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    print_board(board, wishes, out, "table", ())
     if failed:
         raise typer.Exit(1)
 
@@ -185,11 +196,11 @@ def status(
     """Show how far a board has come, and what failed."""
     from lifelong.reporting.overview import print_failures, summary
 
-    made, store = _planned(board, _wishes(strategy, scenario, seeds, settings), out)
-    _say_damaged(made, store)
-    print_failures(_stdout(), made, store)
+    made, store = planned(board, _wishes(strategy, scenario, seeds, settings), out)
+    say_damaged(made, store)
+    print_failures(stdout(), made, store)
     waiting = len(list(store.root.glob(".checkpoints/*.pkl")))
-    _stdout().print(summary(made.cells) + (f"; {waiting} begun" if waiting else ""))
+    stdout().print(summary(made.cells) + (f"; {waiting} begun" if waiting else ""))
 
 
 @app.command("board")
@@ -206,7 +217,7 @@ def board_(
     ] = None,
 ) -> None:
     """Print the ranking: one table for each scenario."""
-    _print_board(board, _wishes(strategy, scenario, seeds, settings), out, form, tuple(metric or ()))
+    print_board(board, _wishes(strategy, scenario, seeds, settings), out, form.value, tuple(metric or ()))
 
 
 @wandb_app.command("push")
@@ -220,124 +231,21 @@ def wandb_push(
 
     records, damaged = read_folder(folder)
     for path, why in damaged.items():
-        _say(f"{path} is no record ({why}); left out")
+        say(f"{path} is no record ({why}); left out")
     if not records:
         raise UsageError(f"no records in {folder}")
-    warnings = push(records, mode="offline" if offline else "online", directory=folder, protocols=_protocols())
+    warnings = push(records, mode="offline" if offline else "online", directory=folder, protocols=protocols())
     for warning in warnings:
-        _say(warning)
-    _say(f"{len(records)} records read from {folder}")
+        say(warning)
+    say(f"{len(records)} records read from {folder}")
     if warnings:
         raise typer.Exit(1)
-
-
-def _run(name: str, wishes: Wishes, options: Options, out: Path) -> int:
-    """Carry out what is missing; how many of it failed."""
-    from lifelong.reporting.overview import summary
-    from lifelong.reporting.progress import display
-    from lifelong.running import launch
-    from lifelong.running.scheduler import Finished
-
-    made, store = _planned(name, wishes, out)
-    for reason in dict.fromkeys(cell.reason for cell in made.cells if cell.state == "impossible"):
-        _say(f"skipped: {reason}")
-    jobs = launch.make_jobs(made, store, options)
-    try:
-        for sentence in launch.rescue(made):
-            _say(sentence)
-    except OSError as error:
-        raise UsageError(f"cannot write to {store.root}: {error.strerror or error}") from None
-    if not jobs:
-        _say(f"nothing to run: {summary(made.cells)}")
-        return 0
-    workers = launch.worker_count(options.workers, len(jobs))
-    try:
-        with _wandb(options, store) as log, display(_stderr(), made.board.name, len(jobs), workers) as shown:
-
-            def tell(event: Advanced | Finished) -> None:
-                shown.show(event)
-                if isinstance(event, Finished):
-                    log(event.path)
-
-            records = launch.run(jobs, options, tell)
-    except KeyboardInterrupt:
-        _say("stopped; what is done is kept, and the same command goes on from there")
-        raise typer.Exit(130) from None
-    except OSError as error:
-        raise UsageError(f"cannot write to {store.root}: {error.strerror or error}; what is done is kept") from None
-    return sum(not record.ok for record in records)
-
-
-@contextmanager
-def _wandb(options: Options, store: Store) -> Iterator[Callable[[Path], None]]:
-    """What logs a record to W&B. It starts with the first one: before, the server that forks it is not ready."""
-    from lifelong.reporting.wandb_runs import WandbSink
-    from lifelong.running.scheduler import fork_server
-
-    sinks: list[WandbSink] = []
-
-    def log(path: Path) -> None:
-        if options.wandb == "off":
-            return
-        if not sinks:
-            push = f"lifelong wandb push {shlex.quote(str(store.root))}"
-            sink = WandbSink(
-                options.wandb, store.root, protocols=_protocols(), context=fork_server(), push_command=push
-            )
-            sinks.append(sink)
-        sinks[0].send(path)
-
-    try:
-        yield log
-    finally:
-        for sink in sinks:
-            for warning in sink.close():
-                _say(warning)
-
-
-def _print_board(name: str, wishes: Wishes, out: Path, form: Form, metrics: tuple[str, ...]) -> None:
-    from lifelong.registry import strategies
-    from lifelong.reporting.overview import on_the_board
-    from lifelong.reporting.standings import standings
-    from lifelong.reporting.tables import print_tables, render
-
-    metrics = metrics or ("average_accuracy", "forgetting")
-    made, store = _planned(name, wishes, out)
-    _say_damaged(made, store)
-    roles = {entry.name: entry.role for entry in strategies.all().values()}
-    records = on_the_board(made, everyone=not wishes.strategies)
-    tables = standings(records, roles, metrics)
-    if not records:
-        _say(f"no records of {made.board.name} in {store.root} under these settings; start with: lifelong run {name}")
-    if other := len(made.records) - len(records):
-        _say(f"{other} records with other settings, seeds or strategies are left out of the tables")
-    if form is Form.table:
-        print_tables(_stdout(), tables, metrics)
-    else:
-        sys.stdout.write(render(tables, cast("Format", form.value), metrics))
-
-
-def _planned(name: str, wishes: Wishes, out: Path) -> tuple[Plan, Store]:
-    from lifelong.running.board import load_board
-    from lifelong.running.plan import make_plan
-    from lifelong.running.records import Store
-
-    loaded = load_board(name)
-    store = Store(out.expanduser(), loaded.name)
-    made = make_plan(loaded, wishes, store)
-    return made, store
 
 
 def _wishes(strategy: list[str] | None, scenario: list[str] | None, seeds: str, settings: list[str] | None) -> Wishes:
     from lifelong.running.plan import Wishes
 
     return Wishes(tuple(scenario or ()), tuple(strategy or ()), seeds, tuple(settings or ()))
-
-
-def _protocols() -> dict[str, str]:
-    from lifelong.registry import scenarios
-
-    return {entry.name: entry.protocol for entry in scenarios.all().values()}
 
 
 def duration(option: str, text: str) -> float:
@@ -358,34 +266,12 @@ def _timeout(text: str) -> float:
     return seconds
 
 
-def _stdout() -> Console:
-    from rich.console import Console
-
-    return Console()
-
-
-def _stderr() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True)
-
-
-def _say_damaged(made: Plan, store: Store) -> None:
-    for path, why in made.damaged.items():
-        _say(f"{path.relative_to(store.out)} is no record ({why}); 'lifelong run' will set it aside")
-
-
-def _say(sentence: str) -> None:
-    """To the person, not into the table."""
-    typer.echo(sentence, err=True)
-
-
 def main() -> None:
     """The `lifelong` command."""
     try:
         app()
     except UsageError as error:
-        _say(f"lifelong: {error}")
+        say(f"lifelong: {error}")
         sys.exit(2)
 
 

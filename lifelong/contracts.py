@@ -66,7 +66,8 @@ class Parameter:
         text = inspect.formatannotation(self.annotation).replace("typing.", "")
         for kind, sign in (("Ge", ">="), ("Gt", ">"), ("Le", "<="), ("Lt", "<")):
             text = re.sub(rf", {kind}\(\w+=([^()]+)\)", rf" {sign} \1", text)
-        return re.sub(r"Annotated\[([^\[\]]+)\]", r"\1", text)
+        text = re.sub(r"Annotated\[([^\[\]]+)\]", r"\1", text)
+        return re.sub(r"^Optional\[(.*)\]$", r"\1 | None", text)
 
     def check(self, owner: str, value: Any) -> Any:
         """The value in the parameter's type.

@@ -19,6 +19,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any, Generic, TypeVar
+from zlib import crc32
 
 from lifelong.contracts import Entry, Scenario, Strategy, from_file
 from lifelong.errors import UsageError, unknown
@@ -43,7 +44,7 @@ def _load_file(file: Path) -> ModuleType:
     """
     if not file.is_file():
         raise UsageError(f"no file {str(file)!r}")
-    name = f"lifelong_user_{file.stem}"
+    name = f"lifelong_user_{file.stem}_{crc32(str(file).encode()):08x}"  # two folders may each have a mine.py
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise UsageError(f"{file} is not a Python file")
@@ -85,6 +86,10 @@ class Registry(Generic[E]):
     package: str
     wrap: Callable[[Callable[..., Any]], E]
 
+    @property
+    def plural(self) -> str:
+        return self.package.rpartition(".")[2]
+
     def all(self) -> dict[str, E]:
         """Every installed entry by name, built in and from entry points.
 
@@ -106,7 +111,7 @@ class Registry(Generic[E]):
             raise UsageError(f"{reference!r}: say which {self.label} of the file, as {reference}:my_{self.label}")
         entries = self.all()
         if reference not in entries:
-            raise unknown(self.label, reference, entries, see=f"lifelong list {self.package.rpartition('.')[2]}")
+            raise unknown(self.label, reference, entries, see=f"lifelong list {self.plural}")
         return entries[reference]
 
     def _from_file(self, file: Path, name: str) -> E:
@@ -133,7 +138,7 @@ def _installed(registry: Registry[E]) -> dict[str, E]:
     def add(entry: E, origin: str) -> None:
         if entry.name in found and found[entry.name] is not entry:
             raise UsageError(
-                f"two {registry.label}s are called {entry.name!r}: one from {origins[entry.name]}, one from {origin}"
+                f"two {registry.plural} are called {entry.name!r}: one from {origins[entry.name]}, one from {origin}"
             )
         found[entry.name] = entry
         origins[entry.name] = origin

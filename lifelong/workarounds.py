@@ -86,11 +86,8 @@ class WorkingAGEM(AGEMPlugin):  # type: ignore[misc]
     """
 
     def update_memory(self, dataset: Any, num_workers: int = 0, **kwargs: Any) -> None:
-        sample_size = int(self.sample_size)  # type: ignore[has-type]
-        self.sample_size = max(sample_size, len(self.buffers) + 1)
         super().update_memory(dataset, num_workers, **kwargs)
-        self.sample_size = sample_size
-        share = max(1, sample_size // len(self.buffers))
+        share = max(1, self.sample_size // len(self.buffers))
         self.buffer_dataloader = GroupBalancedInfiniteDataLoader(
             self.buffers, batch_size=min(share, *map(len, self.buffers)), shuffle=True, drop_last=True
         )

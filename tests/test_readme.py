@@ -17,7 +17,9 @@ FILES = {
     for match in re.finditer(r"```(?:python|toml)\n# (?P<name>\S+)\n(?P<code>.*?)```", README, flags=re.DOTALL)
 }
 COMMANDS = [
-    line.removeprefix("$ lifelong ").partition(" #")[0] for line in README.splitlines() if line.startswith("$ lifelong ")
+    line.removeprefix("$ lifelong ").partition(" #")[0]
+    for line in README.splitlines()
+    if line.startswith("$ lifelong ")
 ]
 
 

@@ -86,7 +86,7 @@ def test_another_distribution_adds_its_own(distribution: ModuleType, tmp_path: P
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("theirs:naive", "two strategys are called 'naive': one from lifelong.strategies.bounds, one from the entry"),
+        ("theirs:naive", "two strategies are called 'naive': one from lifelong.strategies.bounds, one from the entry"),
         ("theirs:absent", "the entry point x = theirs:absent does not load: AttributeError"),
         ("not_there:x", "the entry point x = not_there:x does not load: ModuleNotFoundError"),
         ("theirs:function", "theirs:function is not a strategy: decorate it with @lifelong.strategy"),

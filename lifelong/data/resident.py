@@ -21,6 +21,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 from torch.utils.data._utils.collate import default_collate_fn_map
 
+from lifelong.errors import UsageError
+
 
 class Images(Dataset[tuple[Tensor, int]]):
     """Images and labels held whole on one device.
@@ -290,9 +292,17 @@ def resident_dataset(
 
 
 def images_of(benchmark: Any) -> dict[str, Images]:
-    """Every set of images under the streams of an Avalanche benchmark, by name."""
-    experiences = (experience for stream in benchmark.streams.values() for experience in stream)
-    return {images.name: images for experience in experiences for images in _images(experience.dataset._flat_data)}
+    """Every set of images under the streams of an Avalanche benchmark, by name.
+
+    Raises:
+        UsageError: if two of them share a name.
+    """
+    found: dict[str, Images] = {}
+    for experience in (experience for stream in benchmark.streams.values() for experience in stream):
+        for images in _images(experience.dataset._flat_data):
+            if found.setdefault(images.name, images) is not images:
+                raise UsageError(f"two sets of images are called {images.name!r}; a checkpoint finds them by name")
+    return found
 
 
 def _images(data: object) -> Iterator[Images]:

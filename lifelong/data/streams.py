@@ -212,5 +212,5 @@ def _check_divides(experiences: int, classes: int, smallest: int) -> None:
     above = [number for number in valid if number > experiences][:1]
     raise UsageError(
         f"experiences = {experiences} does not divide the {classes} classes into parts of at least {smallest}; "
-        f"the nearest that {'do' if below and above else 'does'} {' and '.join(map(str, below + above))}"
+        f"the nearest that {'do are' if below and above else 'does is'} {' and '.join(map(str, below + above))}"
     )

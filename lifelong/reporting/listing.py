@@ -65,6 +65,21 @@ def _cell(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def board_as_data(name: str) -> dict[str, Any]:
+    """What a board file says, and what its scenarios need."""
+    from lifelong.running.board import load_board
+
+    board = load_board(name)
+    used = [scenarios.get(scenario) for scenario in board.scenarios]
+    # scenarios over one data set name it alike, behind the paper that the stream is from
+    downloads = {scenario.source.rpartition("; data: ")[2]: scenario.download_mb for scenario in used}
+    return board.model_dump(mode="json") | {
+        "cells": len(board.scenarios) * len(board.strategies) * len(board.seeds),
+        "licences": list(dict.fromkeys(scenario.licence for scenario in used if scenario.licence)),
+        "download_mb": sum(downloads.values()),
+    }
+
+
 def entry_as_data(entry: Entry) -> dict[str, Any]:
     """Everything that is known of a strategy or a scenario."""
     known: dict[str, Any] = {"name": entry.name, "summary": entry.summary, "source": entry.source}

@@ -145,7 +145,7 @@ def standings(
     """
     for name in metrics:
         if name not in METRICS:
-            raise unknown("metric", name, METRICS, see="lifelong list metrics")
+            raise unknown("metric", name, METRICS)
     unique = sorted({record.key: record for record in records}.values(), key=_order)
     labels = labels or label_by_parameters(unique)
     groups: dict[tuple[str, str], list[Record]] = defaultdict(list)

@@ -185,7 +185,10 @@ def _notes(table: Table) -> list[str]:
 
 def _legend(metrics: Sequence[str]) -> list[str]:
     formulas = [f"{_heading(name)}: {METRICS[name].formula}" for name in metrics]
-    return [*formulas, f"In brackets: {INTERVAL}. Ranked by the mean of {METRICS[metrics[0]].title.lower()}."]
+    return [
+        *formulas,
+        f"In brackets: {INTERVAL}, rough below ten seeds. Ranked by the mean of {METRICS[metrics[0]].title.lower()}.",
+    ]
 
 
 def _plain(name: str) -> str:

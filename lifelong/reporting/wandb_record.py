@@ -6,6 +6,7 @@ wandb is imported inside the functions, so that a command that does not log does
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -113,11 +114,16 @@ def _settings(timeout_s: float) -> wandb.Settings:
     )
 
 
+def run_id(record: Record) -> str:
+    """The W&B run's id, of 16 hex digits: one for each board that a specification stands on."""
+    return hashlib.sha256(f"{record.board}/{record.key}".encode()).hexdigest()[:16]
+
+
 def _labels(record: Record, protocol: str | None) -> dict[str, Any]:
     spec = record.spec
     tags = [record.board, spec.scenario.name, spec.strategy.name, record.status, protocol or ""]
     return {
-        "id": record.key[:16],
+        "id": run_id(record),
         "name": f"{spec.strategy.name} · {spec.scenario.name} · s{spec.seed}"[:128],
         "group": f"{record.board}/{spec.scenario.name}/{spec.strategy.name}"[:128],
         "job_type": "run",
@@ -146,7 +152,7 @@ def _fill(run: wandb.Run, record: Record) -> None:
             data=[[i, *row] for i, row in enumerate(record.accuracy or [])],
         )
     run.summary.update(_summary(record, R))
-    artifact = wandb.Artifact(f"record-{record.key[:16]}", type="record")
+    artifact = wandb.Artifact(f"record-{run_id(record)}", type="record")
     with artifact.new_file("record.json", encoding="utf-8") as file:
         file.write(record.to_json())
     run.log_artifact(artifact)

@@ -17,6 +17,7 @@ from torch import nn
 from lifelong import workarounds
 from lifelong.contracts import Context, Scenario, Strategy
 from lifelong.data.loading import ResidentLoading
+from lifelong.data.resident import images_of
 from lifelong.errors import UsageError
 from lifelong.registry import scenarios, strategies
 from lifelong.running.seeds import seed_everything
@@ -153,6 +154,7 @@ def build_benchmark(spec: Spec, scenario: Scenario, data: Path | None, device: s
     """
     seed_everything(spec.seed, "scenario")
     benchmark: CLScenario = scenario(Context(spec.seed, data, device), **spec.scenario.parameters)
+    images_of(benchmark)  # refuses two sets of images of one name
     tests = [len(experience.dataset) for experience in benchmark.test_stream]
     if len(tests) != len(benchmark.train_stream) or 0 in tests:
         raise UsageError(

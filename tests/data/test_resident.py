@@ -121,7 +121,7 @@ def swap_ends(batch: list[Any]) -> Any:
         {"batch_size": None},
         {"num_workers": 1},
     ],
-    ids=str,
+    ids=lambda arguments: ", ".join(f"{name}={getattr(value, '__name__', value)}" for name, value in arguments.items()),
 )
 def test_torchs_loader_gives_the_same_batches(dataset: ResidentDataset, arguments: dict[str, Any]) -> None:
     plain = TaskAwareSupervisedClassificationDataset([dataset])

@@ -184,9 +184,9 @@ def test_the_global_generators_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("kind", "experiences", "validation", "message"),
     [
-        ("class", 4, 0.0, "the nearest that do 3 and 6"),
-        ("class", 9, 0.0, "the nearest that does 6"),
-        ("task", 6, 0.0, "parts of at least 2; the nearest that does 3"),
+        ("class", 4, 0.0, "the nearest that do are 3 and 6"),
+        ("class", 9, 0.0, "the nearest that does is 6"),
+        ("task", 6, 0.0, "parts of at least 2; the nearest that does is 3"),
         ("domain", 2, 0.95, r"not in \[0, 0.9\]; the nearest is 0.9"),
         ("rotated", 2, -0.1, "the nearest is 0.0"),
         ("rotated", 2, float("nan"), r"not in \[0, 0.9\]"),

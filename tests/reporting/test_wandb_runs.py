@@ -16,6 +16,7 @@ import wandb
 
 from lifelong.errors import UsageError
 from lifelong.measures.continual import METRICS
+from lifelong.reporting.wandb_record import run_id
 from lifelong.reporting.wandb_runs import WandbSink, has_credentials, log_record, push
 
 KEY = "a" * 40
@@ -72,7 +73,7 @@ def runs(directory):
 
 def read_back(directory, record):
     """The entries of a run's log file by type, as wandb itself reads them, and the state that they add up to."""
-    file = runs(directory)[record.key[:16]]
+    file = runs(directory)[run_id(record)]
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     entries = {}
@@ -96,9 +97,9 @@ def history(entries):
 def test_a_run_is_what_the_record_says(make_record, directory):
     record = make_record(parameters={"strength": 0.5})
     folder = log_record(record, mode="offline", directory=directory, protocol="class")
-    assert folder == str(runs(directory)[record.key[:16]].parent)
+    assert folder == str(runs(directory)[run_id(record)].parent)
     state, _ = read_back(directory, record)
-    assert (state["run_id"], state["project"], state["exit_code"]) == (record.key[:16], "lifelong", 0)
+    assert (state["run_id"], state["project"], state["exit_code"]) == (run_id(record), "lifelong", 0)
     assert state["display_name"] == "ewc · digits-class · s0"
     assert state["tags"] == ["classic", "digits-class", "ewc", "ok", "class"]
     assert (state["run_group"], state["job_type"]) == ("classic/digits-class/ewc", "run")
@@ -168,7 +169,7 @@ def test_the_summary_has_every_metric_and_the_matrix(make_record, directory):
     assert set(METRICS) - set(summary) == {"forward_transfer", "intransigence"}  # neither is defined here
     assert (summary["setup_s"], summary["train_s"], summary["eval_s"], summary["total_s"]) == (0.5, 6.0, 1.0, 9.0)
     assert (summary["peak_memory_mb"], summary["status"]) == (321.5, "ok")
-    table = runs(directory)[record.key[:16]].parent / "files" / summary["accuracy"]["path"]
+    table = runs(directory)[run_id(record)].parent / "files" / summary["accuracy"]["path"]
     content = json.loads(table.read_text())
     assert content["columns"] == ["after experience", "experience 01", "experience 02", "experience 03"]
     assert content["data"] == [[i, *row] for i, row in enumerate(record.accuracy)]
@@ -225,7 +226,7 @@ def test_a_sink_logs_what_it_is_sent(make_record, store, directory, context):
     for path in store(*records):
         sink.send(path)
     assert sink.close(60) == []
-    assert set(runs(directory)) == {record.key[:16] for record in records}
+    assert set(runs(directory)) == {run_id(record) for record in records}
     assert "class" in read_back(directory, records[2])[0]["tags"]
     assert not multiprocessing.active_children()
 
@@ -235,7 +236,7 @@ def test_the_default_context_serves(make_record, store, directory):
     sink = WandbSink("offline", directory)
     sink.send(*store(record))
     assert sink.close(60) == []
-    assert set(runs(directory)) == {record.key[:16]}
+    assert set(runs(directory)) == {run_id(record)}
 
 
 def test_a_file_that_is_no_record_costs_only_itself(make_record, store, directory, context, tmp_path):
@@ -248,7 +249,7 @@ def test_a_file_that_is_no_record_costs_only_itself(make_record, store, director
     warnings = sink.close(60)
     assert len(warnings) == 2
     assert all("1 run was not logged (" in warning and "lifelong wandb push results" in warning for warning in warnings)
-    assert set(runs(directory)) == {record.key[:16]}
+    assert set(runs(directory)) == {run_id(record)}
 
 
 def test_online_without_a_key_is_offline_with_one_warning(make_record, store, directory, context):
@@ -261,7 +262,7 @@ def test_online_without_a_key_is_offline_with_one_warning(make_record, store, di
     (warning,) = sink.close(60)
     assert time.monotonic() - start < 30
     assert "no API key" in warning
-    assert set(runs(directory)) == {record.key[:16] for record in records}
+    assert set(runs(directory)) == {run_id(record) for record in records}
 
 
 @pytest.mark.parametrize("key", [KEY, "short"])
@@ -281,7 +282,7 @@ def test_online_without_a_server_is_offline_with_one_warning(
     assert time.monotonic() - start < 30  # the server was asked once, not for each run
     assert warning.startswith("W&B: 4 runs were logged offline instead (")
     assert "records are safe, `lifelong wandb push DIR` sends them later" in warning
-    assert set(runs(directory)) == {record.key[:16] for record in records}
+    assert set(runs(directory)) == {run_id(record) for record in records}
     assert [path.read_bytes() for path in paths] == before
     assert capfd.readouterr() == ("", "")
 
@@ -301,10 +302,10 @@ def test_online_runs_reach_the_server(make_record, store, directory, context, on
         sink.send(path)
     assert sink.close(60) == []
     started = {sent["name"]: sent for name, sent in online.asked if name == "UpsertBucket" and sent.get("displayName")}
-    assert started.keys() == {record.key[:16] for record in records}
-    assert started[records[0].key[:16]]["groupName"] == "classic/digits-class/ewc"
+    assert started.keys() == {run_id(record) for record in records}
+    assert started[run_id(records[0])]["groupName"] == "classic/digits-class/ewc"
     for record, exit_code in zip(records, (0, 1), strict=True):
-        address = f"/files/entity/lifelong/{record.key[:16]}/file_stream"
+        address = f"/files/entity/lifelong/{run_id(record)}/file_stream"
         streamed = [json.loads(body) for name, body in online.asked if name == address]
         rows = [
             json.loads(row)
@@ -320,7 +321,7 @@ def test_online_runs_reach_the_server(make_record, store, directory, context, on
 def test_a_run_has_an_address_when_it_is_online(make_record, directory, online):
     record = make_record()
     address = log_record(record, mode="online", directory=directory)
-    assert address == f"{online.url}/entity/lifelong/runs/{record.key[:16]}"
+    assert address == f"{online.url}/entity/lifelong/runs/{run_id(record)}"
 
 
 def test_a_server_that_never_answers_costs_bounded_time(make_record, store, directory, context, online):
@@ -350,8 +351,8 @@ def test_a_crash_inside_wandb_puts_the_run_offline(make_record, store, directory
     sink.send(*store(next_one))
     (warning,) = sink.close(60)
     assert warning.startswith("W&B: 1 run was logged offline instead (")
-    assert set(runs(directory)) == {crashing.key[:16]}
-    assert next_one.key[:16] in {sent.get("name") for name, sent in online.asked if name == "UpsertBucket"}
+    assert set(runs(directory)) == {run_id(crashing)}
+    assert run_id(next_one) in {sent.get("name") for name, sent in online.asked if name == "UpsertBucket"}
 
 
 def test_a_crash_of_the_logger_costs_only_the_view(make_record, store, directory, context):
@@ -369,7 +370,7 @@ def test_a_crash_of_the_logger_costs_only_the_view(make_record, store, directory
     ]
     assert time.monotonic() - start < 10
     assert push(records, mode="offline", directory=directory) == []
-    assert set(runs(directory)) == {record.key[:16] for record in records}
+    assert set(runs(directory)) == {run_id(record) for record in records}
 
 
 def test_an_interrupt_of_the_board_leaves_the_logger_at_work(make_record, store, directory, context):
@@ -381,7 +382,7 @@ def test_an_interrupt_of_the_board_leaves_the_logger_at_work(make_record, store,
     os.kill(child.pid, signal.SIGINT)
     sink.send(*store(second))
     assert sink.close(60) == []
-    assert set(runs(directory)) == {first.key[:16], second.key[:16]}
+    assert set(runs(directory)) == {run_id(first), run_id(second)}
 
 
 def test_the_logger_dies_with_the_board(make_record, store, directory, tmp_path):
@@ -411,7 +412,7 @@ def test_push_makes_the_same_runs_again(make_record, tmp_path):
     records = [make_record(seed=seed) for seed in range(2)]
     for place in ("one", "two"):
         assert push(records, mode="offline", directory=tmp_path / place) == []
-    assert runs(tmp_path / "one").keys() == runs(tmp_path / "two").keys() == {record.key[:16] for record in records}
+    assert runs(tmp_path / "one").keys() == runs(tmp_path / "two").keys() == {run_id(record) for record in records}
     one, two = (read_back(tmp_path / place, records[1]) for place in ("one", "two"))
     assert one[0]["config"] == two[0]["config"]
     assert history(one[1]) == history(two[1])

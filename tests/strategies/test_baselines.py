@@ -18,6 +18,9 @@ from lifelong.running.records import Record, Store
 
 PROTOCOLS = ("toy", "toy-domain", "toy-task")
 BASELINES = ("naive", "joint", "cumulative", "replay", "agem", "gdumb", "er-ace", "der", "ewc", "si", "lwf", "mas")
+GENTLE = {"ewc": {"ewc_lambda": 1.0}, "si": {"si_lambda": 0.01}}
+"""The defaults were chosen for Adam; with the toy's large steps of SGD, such stiff penalties diverge."""
+
 Run = Any
 """`(strategy, scenario, seed, epochs) -> Record`."""
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -45,7 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def job_of(out: Path, name: str, scenario: str, seed: int, epochs: int) -> Job:
-    strengths = load_board("digits-v1").set if scenario.startswith("digits") else {}
+    strengths = {} if scenario.startswith("digits") else GENTLE
     board = Board(
         name="test", scenarios=[scenario], strategies=[name], seeds=[seed], budget={"epochs": epochs}, set=strengths
     )
@@ -109,7 +112,7 @@ def test_strategies_of_a_seed_see_the_same_first_batches(run: Run) -> None:
     assert len(set(first.values())) == 1, first
 
 
-# On scikit-learn's digits, five experiences of two classes, at the strengths and the budget of the shipped board.
+# On scikit-learn's digits, five experiences of two classes, with the default parameters and the budget of the shipped board.
 
 
 def digits(run: Run, name: str, scenario: str) -> Record:
