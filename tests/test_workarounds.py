@@ -9,6 +9,8 @@ import pickle
 import random
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import cloudpickle
@@ -30,9 +32,10 @@ from avalanche.training.plugins import (
     SynapticIntelligencePlugin,
 )
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
-from avalanche.training.supervised import Naive
+from avalanche.training.supervised import JointTraining, Naive
 from avalanche.training.supervised.der import ClassBalancedBufferWithLogits
 from avalanche.training.templates import SupervisedTemplate
+from avalanche.training.utils import ParamData
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
@@ -53,6 +56,7 @@ from lifelong.workarounds import (
     WorkingMAS,
     WorkingSI,
     drop_idle_evaluator,
+    mix_tasks,
     no_evaluator,
     unchanged_by_evaluation,
 )
@@ -397,6 +401,21 @@ def test_si_without_importances_fault() -> None:
     assert all(torch.equal(a, b) for a, b in zip(stock.model.parameters(), naive.model.parameters(), strict=True))
 
 
+def test_si_caps_importances_fault() -> None:
+    """Above zero they are all alike, below zero they have no bound: shown on a weight that each path leads to."""
+    model = nn.Linear(2, 1, bias=False)
+    weight = {"weight": ParamData("weight", torch.Size([2]))}
+    data = {key: deepcopy(weight) for key in ("old_theta", "new_theta", "grad", "trajectory", "cum_trajectory")}
+    data["trajectory"]["weight"].data = torch.tensor([-5.0, 5.0])
+    importance = deepcopy(weight)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="__array_wrap__", category=DeprecationWarning)
+        SynapticIntelligencePlugin.update_ewc_data(model, (deepcopy(weight), importance), data, 0.001, set(), 1, 1e-3)
+    lowered, raised = importance["weight"].data.tolist()
+    assert lowered == pytest.approx(0.001)
+    assert raised < -1
+
+
 def test_si_is_zenkes() -> None:
     benchmark = benchmark_of()
     plugin = WorkingSI(0.5, eps=1e-3)
@@ -498,6 +517,28 @@ def test_the_teacher_of_lwf_holds_still_fault() -> None:
         x = benchmark.train_stream[0].dataset[0][0][None]
         outputs = [plugin.lwf.prev_model(x) for _ in range(8)]
         assert all(torch.equal(output, outputs[0]) for output in outputs) is still
+
+
+def test_more_tasks_than_a_batch_has_samples_fault() -> None:
+    benchmark = benchmark_of("task")
+    setup = replace(setup_of(network(benchmark, "task")), budget=Budget(batch_size=2))
+    with pytest.raises(AssertionError):
+        setup.make(JointTraining).train(list(benchmark.train_stream))
+
+
+def test_tasks_are_mixed() -> None:
+    benchmark = benchmark_of("task")
+    setup = replace(setup_of(network(benchmark, "task")), budget=Budget(batch_size=2))
+    seen: list[tuple[float, int]] = []
+
+    class Watch(SupervisedPlugin):  # type: ignore[misc]
+        def before_forward(self, strategy: Any, **_: object) -> None:
+            seen.extend(zip(strategy.mb_x[:, 0, 0, 0].tolist(), strategy.mb_task_id.tolist(), strict=True))
+
+    mix_tasks(setup.make(JointTraining, plugins=[Watch()])).train(list(benchmark.train_stream))
+    assert len(set(seen)) == len(seen) == CLASSES * 4, "every sample once"
+    batches = [{task for _, task in seen[start : start + 2]} for start in range(0, len(seen), 2)]
+    assert {len(tasks) for tasks in batches} == {1, 2}
 
 
 def test_a_sorted_set_is_walked_in_order_after_pickling() -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from statistics import median
 from typing import Any
 
+import pytest
 import torch
+from avalanche.benchmarks.utils.data_loader import MultiDatasetDataLoader
 from avalanche.training import supervised
 from avalanche.training.templates import SupervisedTemplate
 from torch import nn
-from torch.utils.data import dataloader
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from lifelong import Setup
-from lifelong.data import loading
 from lifelong.registry import strategies
 from lifelong.running.spec import Budget
 from lifelong.workarounds import no_evaluator
@@ -25,17 +26,17 @@ BUDGET = Budget(epochs=1, batch_size=128, lr=0.01)
 STOCK: dict[str, tuple[type[SupervisedTemplate], dict[str, Any]]] = {
     "replay": (supervised.Replay, {"mem_size": 200}),
     "agem": (supervised.AGEM, {"patterns_per_exp": 40, "sample_size": 64}),
-    "gdumb": (supervised.GDumb, {"mem_size": 200}),
+    "gdumb": (supervised.GDumb, {"mem_size": 200, "train_epochs": TRAIN // 5 // 200}),  # the suite's equal work
     "er-ace": (supervised.ER_ACE, {"mem_size": 200, "batch_size_mem": 128}),
     "der": (supervised.DER, {"mem_size": 200, "alpha": 0.1, "beta": 0.5}),
     "ewc": (supervised.EWC, {"ewc_lambda": 1.0}),
-    "si": (supervised.SynapticIntelligence, {"si_lambda": 1.0}),
+    "si": (supervised.SynapticIntelligence, {"si_lambda": 0.001}),
     "lwf": (supervised.LwF, {"alpha": 1.0, "temperature": 2.0}),
     "mas": (supervised.MAS, {"lambda_reg": 1.0, "alpha": 0.5}),
     "cumulative": (supervised.Cumulative, {}),
     "joint": (supervised.JointTraining, {}),
 }
-"""Of each baseline Avalanche's own class, with the parameters that are the suite's defaults."""
+"""Of each baseline Avalanche's own class, and the parameters that both get."""
 
 
 def optimizer_of(model: nn.Module) -> torch.optim.Optimizer:
@@ -44,7 +45,8 @@ def optimizer_of(model: nn.Module) -> torch.optim.Optimizer:
 
 def ours(name: str, model: nn.Module) -> SupervisedTemplate:
     entry = strategies.get(name)
-    made: SupervisedTemplate = entry(Setup(model, optimizer_of(model), BUDGET), **entry.resolve({}))
+    parameters = {key: value for key, value in STOCK[name][1].items() if key in entry.parameters}
+    made: SupervisedTemplate = entry(Setup(model, optimizer_of(model), BUDGET), **entry.resolve(parameters))
     return made
 
 
@@ -69,44 +71,31 @@ def learn(strategy: SupervisedTemplate, benchmark: Any) -> None:
         strategy.train(experience)
 
 
-@contextmanager
-def reading() -> Iterator[list[float]]:
-    """The seconds spent on getting batches, by Avalanche's loaders and by torch's, inside."""
+def share_of_reading(strategy: SupervisedTemplate, benchmark: Any, clock: Any) -> float:
+    """Of a stock strategy's time, the share in which it waits for batches or prepares to read them."""
     spent: list[float] = []
-    epochs, torchs = loading._Batches.__iter__, dataloader._BaseDataLoaderIter.__next__
 
-    def timed(call: Callable[[], Any]) -> Any:
-        started = time.perf_counter()
-        try:
-            return call()
-        finally:
-            spent.append(time.perf_counter() - started)
+    def timed(call: Callable[..., Any]) -> Callable[..., Any]:
+        def measured(*arguments: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return call(*arguments)
+            finally:
+                spent.append(time.perf_counter() - started)
 
-    def timed_epoch(self: loading._Batches) -> Iterator[Any]:
-        batches = epochs(self)
-        while (batch := timed(lambda: next(batches, None))) is not None:
-            yield batch
+        return measured
 
-    loading._Batches.__iter__ = timed_epoch  # type: ignore[method-assign]
-    dataloader._BaseDataLoaderIter.__next__ = lambda self: timed(lambda: torchs(self))
-    try:
-        yield spent
-    finally:
-        loading._Batches.__iter__ = epochs  # type: ignore[method-assign]
-        dataloader._BaseDataLoaderIter.__next__ = torchs
-
-
-def reading_share(name: str, model: nn.Module, benchmark: Any, clock: Any) -> float:
-    strategy = ours(name, model)
-    with reading() as spent:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MultiDatasetDataLoader, "_get_loader", timed(MultiDatasetDataLoader._get_loader))
+        patch.setattr(_BaseDataLoaderIter, "__next__", timed(_BaseDataLoaderIter.__next__))
         total = clock(lambda: learn(strategy, benchmark))
-    return float(sum(spent) / total)
+    return sum(spent) / float(total)
 
 
 def verdict(measured: float, floor: float) -> str:
     if measured <= GOAL:
         return "met"
-    return "missed" if floor <= GOAL else "no loader could"
+    return "missed" if floor <= GOAL else "floor is above"
 
 
 def test_baselines(
@@ -127,8 +116,8 @@ def test_baselines(
 
         rounds = interleaved({"ours": suite, "stock": avalanche}, REPEATS)
         measured = ratio(rounds, "train", "ours", "stock")
-        floor = measured * (1 - reading_share(name, network(), fast, clock))
+        floor = 1 - median(share_of_reading(theirs(name, network()), slow, clock) for _ in range(REPEATS))
         seconds = [min(times[who]["train"] for times in rounds) for who in ("stock", "ours")]
         rows.append([name, *seconds, measured, floor, f"<= {GOAL}", verdict(measured, floor)])
-    columns = ["strategy", "Avalanche s", "lifelong s", "ratio", "ratio if reading cost nothing", "goal", ""]
+    columns = ["strategy", "Avalanche s", "lifelong s", "ratio", "floor: Avalanche without its reading", "goal", ""]
     show("Baselines in the suite and in stock Avalanche on tensors, 12,000 images in 5 experiences", columns, rows)

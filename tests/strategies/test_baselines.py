@@ -112,7 +112,7 @@ def test_strategies_of_a_seed_see_the_same_first_batches(run: Run) -> None:
     assert len(set(first.values())) == 1, first
 
 
-# On scikit-learn's digits, five experiences of two classes, with the default parameters and the budget of the shipped board.
+# On scikit-learn's digits, five experiences of two classes, with the budget of the shipped board.
 
 
 def digits(run: Run, name: str, scenario: str) -> Record:
