@@ -13,7 +13,6 @@ import torch
 from avalanche.benchmarks.utils.data_loader import GroupBalancedInfiniteDataLoader, SingleDatasetDataLoader
 from avalanche.training.plugins import AGEMPlugin, EvaluationPlugin, LwFPlugin, MASPlugin, SynapticIntelligencePlugin
 from avalanche.training.regularization import LearningWithoutForgetting
-from avalanche.training.storage_policy import ClassBalancedBuffer
 from avalanche.training.supervised.der import ClassBalancedBufferWithLogits
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
@@ -174,24 +173,15 @@ class SortedSet(set[int]):
         return iter(sorted(super().__iter__()))
 
 
-class _ReadByBatch:
-    """Fault: a buffer's classes are cut out with a function that forgets the dataset's type, so that strategies read
-    their memory sample by sample."""
+class FastLogitsBuffer(ClassBalancedBufferWithLogits):  # type: ignore[misc]
+    """Fault: the memory with logits is a dataset of another type than what was put into it, and read by the sample."""
 
     def __init__(self, max_size: int) -> None:
-        super().__init__(max_size)  # type: ignore[call-arg]
+        super().__init__(max_size)
         self.seen_classes = SortedSet()
 
     @property
     def buffer(self) -> Any:
-        buffer = super().buffer  # type: ignore[misc]
+        buffer = super().buffer
         rows = rows_of(buffer) if len(buffer) else None
         return BatchReader(rows) if rows is not None else buffer
-
-
-class FastClassBuffer(_ReadByBatch, ClassBalancedBuffer):  # type: ignore[misc]
-    """Avalanche's `ClassBalancedBuffer`, read by the batch."""
-
-
-class FastLogitsBuffer(_ReadByBatch, ClassBalancedBufferWithLogits):  # type: ignore[misc]
-    """Avalanche's `ClassBalancedBufferWithLogits`, read by the batch."""

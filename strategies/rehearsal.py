@@ -79,10 +79,10 @@ def er_ace(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = N
     """
     from avalanche.training.supervised import ER_ACE
 
-    from lifelong.workarounds import FastClassBuffer
+    from lifelong.workarounds import SortedSet
 
     made = setup.make(ER_ACE, mem_size=mem_size, batch_size_mem=_from_memory(setup, mem_size, batch_size_mem))
-    made.storage_policy = FastClassBuffer(mem_size)
+    made.storage_policy.seen_classes = SortedSet()
     return made
 
 

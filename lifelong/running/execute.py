@@ -93,6 +93,11 @@ class _Run:
         # a lone experience is passed as such: some strategies treat a list as one more level of nesting
         strategy.train(experiences[0] if len(experiences) == 1 else experiences)
         self._progress.train_s.append(time.perf_counter() - started)
+        if not all(torch.isfinite(parameter).all() for parameter in strategy.model.parameters()):
+            raise FloatingPointError(
+                f"the weights are no longer finite after experience {len(self._progress.train_s)}: "
+                "a lower learning rate or a weaker penalty may help"
+            )
 
     def score(self) -> None:
         started = time.perf_counter()

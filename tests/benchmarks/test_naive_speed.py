@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from avalanche.benchmarks import nc_benchmark
 from avalanche.training.supervised import Naive
@@ -59,18 +60,20 @@ def split_mnist_on(train: PilImages, test: PilImages) -> Any:
     )
 
 
-def bare(model: nn.Module, train: Experiences, test: Experiences, clock: Clock, *, gather: bool = False) -> Phases:
+def bare(
+    model: nn.Module, train: Experiences, test: Experiences, budget: Budget, clock: Clock, *, gather: bool = False
+) -> Phases:
     """The limit: each experience's tensors are cut out beforehand, and evaluated in slices, which copy nothing.
 
     With `gather` a batch of the evaluation is copied together, as it must be where experiences share one tensor.
     """
-    optimizer = torch.optim.SGD(model.parameters(), BUDGET.lr)
+    optimizer = torch.optim.SGD(model.parameters(), budget.lr)
     criterion = nn.CrossEntropyLoss()
 
     def learn() -> None:
         model.train()
         for x, y in train:
-            for batch in torch.randperm(len(y)).split(BUDGET.batch_size):
+            for batch in torch.randperm(len(y)).split(budget.batch_size):
                 optimizer.zero_grad()
                 criterion(model(x[batch]), y[batch]).backward()
                 optimizer.step()
@@ -78,7 +81,7 @@ def bare(model: nn.Module, train: Experiences, test: Experiences, clock: Clock, 
     @torch.no_grad()
     def score() -> list[float]:
         model.eval()
-        size = BUDGET.eval_batch_size
+        size = budget.eval_batch_size
         rights = []
         for x, y in test:
             right = torch.zeros((), dtype=torch.int64)
@@ -91,14 +94,14 @@ def bare(model: nn.Module, train: Experiences, test: Experiences, clock: Clock, 
     return {"train": clock(learn), "eval": clock(lambda: [score() for _ in range(EVALUATIONS)])}
 
 
-def in_stock_avalanche(model: nn.Module, benchmark: Any, clock: Clock) -> Phases:
+def in_stock_avalanche(model: nn.Module, benchmark: Any, budget: Budget, clock: Clock) -> Phases:
     """Without metrics and loggers, which would cost it more still."""
     strategy = Naive(
         model=model,
-        optimizer=torch.optim.SGD(model.parameters(), BUDGET.lr),
+        optimizer=torch.optim.SGD(model.parameters(), budget.lr),
         criterion=nn.CrossEntropyLoss(),
-        train_mb_size=BUDGET.batch_size,
-        eval_mb_size=BUDGET.eval_batch_size,
+        train_mb_size=budget.batch_size,
+        eval_mb_size=budget.eval_batch_size,
         evaluator=no_evaluator(),
     )
     return {
@@ -107,27 +110,37 @@ def in_stock_avalanche(model: nn.Module, benchmark: Any, clock: Clock) -> Phases
     }
 
 
-def in_the_suite(model: nn.Module, benchmark: Any, clock: Clock) -> Phases:
-    strategy = strategies.get("naive")(Setup(model, torch.optim.SGD(model.parameters(), BUDGET.lr), BUDGET))
+def in_the_suite(model: nn.Module, benchmark: Any, budget: Budget, clock: Clock) -> Phases:
+    strategy = strategies.get("naive")(Setup(model, torch.optim.SGD(model.parameters(), budget.lr), budget))
     return {
         "train": clock(lambda: [strategy.train(experience) for experience in benchmark.train_stream]),
         "eval": clock(lambda: [evaluate(strategy, benchmark.test_stream) for _ in range(EVALUATIONS)]),
     }
 
 
+@pytest.mark.parametrize("eval_batch_size", [128, 512])  # the training's, and the suite's default
 def test_naive(
-    resident: Any, stock: Any, tensors: Any, network: Any, interleaved: Any, ratio: Any, clock: Clock, show: Any
+    eval_batch_size: int,
+    resident: Any,
+    stock: Any,
+    tensors: Any,
+    network: Any,
+    interleaved: Any,
+    ratio: Any,
+    clock: Clock,
+    show: Any,
 ) -> None:
+    budget = BUDGET.model_copy(update={"eval_batch_size": eval_batch_size})
     ours = resident(TRAIN, TEST)
     train, test = ([tensors(e.dataset) for e in stream] for stream in (ours.train_stream, ours.test_stream))
     plain, pil = stock(ours), split_mnist_on(PilImages(TRAIN, 1), PilImages(TEST, 2))
     rounds = interleaved(
         {
-            "bare loop": lambda: bare(network(), train, test, clock),
-            "bare loop, evaluation gathers": lambda: bare(network(), train, test, clock, gather=True),
-            "lifelong": lambda: in_the_suite(network(), ours, clock),
-            "Avalanche, tensors": lambda: in_stock_avalanche(network(), plain, clock),
-            "Avalanche, SplitMNIST's transforms": lambda: in_stock_avalanche(network(), pil, clock),
+            "bare loop": lambda: bare(network(), train, test, budget, clock),
+            "bare loop, evaluation gathers": lambda: bare(network(), train, test, budget, clock, gather=True),
+            "lifelong": lambda: in_the_suite(network(), ours, budget, clock),
+            "Avalanche, tensors": lambda: in_stock_avalanche(network(), plain, budget, clock),
+            "Avalanche, SplitMNIST's transforms": lambda: in_stock_avalanche(network(), pil, budget, clock),
         },
         REPEATS,
     )
@@ -143,4 +156,5 @@ def test_naive(
         for name in rounds[0]
     ]
     columns = ["MLP 2x400, batch 128", "train/s", "eval/s", "train x bare", "eval x bare", "goal train", "goal eval"]
-    show("Naive fine-tuning, 60,000 MNIST-shaped images in 5 experiences, one thread", columns, rows)
+    title = "Naive fine-tuning, 60,000 MNIST-shaped images in 5 experiences, one thread"
+    show(f"{title}, evaluated in batches of {eval_batch_size}", columns, rows)
