@@ -53,9 +53,11 @@ $(BIN)/python:
 			"Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-# uv takes seconds where pip takes minutes. The build needs no isolation, because setuptools is locked too.
+# uv takes seconds where pip takes minutes; behind a proxy with a certificate of its own it needs the system's. The build
+# needs no isolation, because setuptools is locked too.
+LOCKED := pip install --quiet --python $(BIN)/python --no-deps -r requirements.lock
 $(STAMP): pyproject.toml requirements.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -r requirements.lock
+	$(BIN)/uv $(LOCKED) || $(BIN)/uv $(LOCKED) --system-certs
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
