@@ -45,7 +45,7 @@ def _toys() -> tuple[Scenario, ...]:
             licence="CC0",
             input_shape=(1, SIDE, SIDE),
             model={"name": "mlp", "widths": [32]},
-            budget={"epochs": 20, "batch_size": 4, "lr": 0.1},
+            budget={"epochs": 20, "batch_size": 4, "optimizer": "adam", "lr": 0.01},
             experiences=3,
             notes="36 images of 4 x 4 pixels to train on and 24 to test on, the same for every seed.",
         ),

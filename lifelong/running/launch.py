@@ -66,7 +66,7 @@ def run(jobs: Sequence[Job], options: Options, tell: Callable[[Advanced | Finish
     Raises:
         UsageError: if one of them cannot even be built; nothing has been trained by then.
     """
-    refuse_what_cannot_be_built(jobs)
+    refuse_what_cannot_be_built(jobs, options.timeout_s)
     records = []
     with closing(run_all(jobs, worker_count(options.workers, len(jobs)), options.timeout_s)) as events:
         for event in events:

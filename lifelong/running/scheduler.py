@@ -77,8 +77,10 @@ def _ignoring_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def refuse_what_cannot_be_built(jobs: Sequence[Job]) -> None:
+def refuse_what_cannot_be_built(jobs: Sequence[Job], timeout_s: float | None = None) -> None:
     """Build each kind of run once, in a process of its own, before any is trained.
+
+    What crashes there, or takes longer than a minute or a run's own time, is left for the run to tell.
 
     Raises:
         UsageError: if a scenario, a model or a strategy refuses its parameters.
@@ -87,10 +89,13 @@ def refuse_what_cannot_be_built(jobs: Sequence[Job]) -> None:
     process = context.Process(target=try_out, args=(list(jobs), sender), name="try-out", daemon=True)
     process.start()
     sender.close()
+    refusal = None
     try:
-        refusal = receiver.recv()
-    except EOFError:  # it crashed, and so will a run, whose record tells why
-        refusal = None
+        receiver.recv()  # once torch and Avalanche are loaded
+        if receiver.poll(min(timeout_s or 60.0, 60.0)):
+            refusal = receiver.recv()
+    except EOFError:
+        pass
     finally:
         process.kill()
         process.join()

@@ -25,9 +25,11 @@ from lifelong.running.records import Record, Status
 def try_out(jobs: Sequence[Job], connection: Connection) -> None:
     """Build what each kind of run needs, without training, and send why the first that cannot be built is refused.
 
-    Sends one sentence, or None. Other errors than refusals are left for the runs to tell, with their tracebacks.
+    Sends None at its start, and at its end one sentence or None. Other errors than refusals are left for the runs to
+    tell, with their tracebacks.
     """
     _settle_in(jobs[0].store.root / ".logs" / "try-out.txt")
+    connection.send(None)
     try:
         _build_each(jobs)
     except UsageError as refusal:

@@ -23,7 +23,7 @@ REQUESTS = {
     "no parameter of replay 'mem'; did you mean 'mem_size'?": "run toy-v1 --set replay.mem=3",
     "replay.mem_size = 'abc': Input should be a valid integer": "run toy-v1 --set replay.mem_size=abc",
     "replay.mem_size = inf: ": "run toy-v1 --set replay.mem_size=inf",
-    "si.si_lambda = nan: write a finite number": "run toy-v1 --strategy si --set si.si_lambda=nan",
+    "si.si_lambda = inf: write a finite number": "run toy-v1 --strategy si --set si.si_lambda=inf",
     "no budget setting 'epoch'; did you mean 'epochs'?": "run toy-v1 --set budget.epoch=2",
     "budget.epochs = 0: ": "run toy-v1 --set budget.epochs=0",
     "budget.lr = inf: ": "run toy-v1 --set budget.lr=inf",
