@@ -273,4 +273,4 @@ def test_the_plug_in_finds_the_loaders_of_other_plug_ins() -> None:
     assert "_get_loader" in vars(plugin.buffer_dataloader)
     _, strategy = train("der", "class", benchmark, by_batch=True)
     assert isinstance(strategy.storage_policy.buffer, BatchReader)
-        deepcopy(strategy.storage_policy)
+    deepcopy(strategy.storage_policy)
