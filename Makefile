@@ -23,7 +23,6 @@ install: $(STAMP) ## Make .venv and install the locked versions and this package
 
 demo: install ## Run a small leaderboard on real data and show it
 	$(BIN)/lifelong run digits-v1
-	$(BIN)/lifelong board digits-v1
 
 check: install ## Lint, formatting and types
 	$(BIN)/ruff check $(SOURCES)

@@ -95,7 +95,7 @@ def test_what_ends_badly_is_a_row_and_the_rest_goes_on(command: Any) -> None:
     # done and failed cells stay as they are
     before = snapshot(command.folder / "results/toy-v1/toy")
     again = command("run", *common, *options)
-    assert again.code == 0
+    assert again.code == 1
     assert "nothing to run: 4 of 12 cells done, 8 failed, 0 missing" in again.err
     assert snapshot(command.folder / "results/toy-v1/toy") == before
 
