@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version as _version
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lifelong.contracts import Context, Scenario, Strategy, scenario, strategy
-from lifelong.errors import DataError, LifelongError, UsageError
-
 if TYPE_CHECKING:
+    from lifelong.contracts import Context, Scenario, Strategy, scenario, strategy
+    from lifelong.errors import DataError, LifelongError, UsageError
     from lifelong.running.setup import Setup, load_scenario, load_strategy
 
-__version__ = _version("lifelong")
+    __version__: str
+
 __all__ = [
     "Context",
     "DataError",
@@ -27,11 +27,20 @@ __all__ = [
     "strategy",
 ]
 
+_HOMES = {
+    "lifelong.contracts": ("Context", "Scenario", "Strategy", "scenario", "strategy"),
+    "lifelong.errors": ("DataError", "LifelongError", "UsageError"),
+    "lifelong.running.setup": ("Setup", "load_scenario", "load_strategy"),
+}
+
 
 def __getattr__(name: str) -> Any:
-    """What builds networks brings torch along, so it is loaded when it is asked for."""
-    if name in {"Setup", "load_scenario", "load_strategy"}:
-        from lifelong.running import setup
+    """Each name is loaded when it is asked for: what builds networks brings torch along, and the help needs nothing."""
+    if name == "__version__":
+        from importlib.metadata import version
 
-        return getattr(setup, name)
+        return version("lifelong")
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
