@@ -12,11 +12,10 @@ import netrc
 import os
 import signal
 import sys
-import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from pathlib import Path
 from time import monotonic
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from lifelong.errors import UsageError
 from lifelong.reporting.wandb_record import PROJECT, TIMEOUT_S, Mode, log_record
 from lifelong.running.records import Record, read
+from lifelong.running.worker import die_with_parent
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
@@ -123,7 +123,7 @@ class Courier:
 def _serve(paths: Queue[str | None], reports: Connection, courier: Courier) -> None:
     """The logging process: log what comes until None comes, or until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the board, which then closes its sink
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    die_with_parent()
     _redirect_output(courier.directory / "wandb" / "sink.log")
     while (path := paths.get()) is not None:
         reports.send(courier.deliver(Path(path)))
@@ -137,12 +137,6 @@ def _forget_runs() -> None:
 
         with contextlib.suppress(Exception):  # the helper may be what has crashed
             wandb.teardown()
-
-
-def _die_with_parent() -> None:
-    if (parent := multiprocessing.parent_process()) is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _redirect_output(file: Path) -> None:

@@ -102,12 +102,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _settle_in(log: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    _die_with_parent()
+    die_with_parent()
     _log_to(log)
 
 
-def _die_with_parent() -> None:
-    """An orphan would train on for a record that the next run trains for too."""
+def die_with_parent() -> None:
+    """End this process when its parent ends: an orphan would go on with what the next run does again."""
     parent = parent_process()
     if parent is None:
         return
