@@ -9,15 +9,31 @@ import re
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from lifelong.commands import planned, print_board, protocols, run_missing, say, say_damaged, stdout
+from lifelong.commands.common import planned, print_board, run_missing, say, say_damaged, stdout
+from lifelong.commands.compare import compare
+from lifelong.commands.figures import figures
+from lifelong.commands.options import (
+    RESULTS,
+    BoardName,
+    Form,
+    Json,
+    Metrics,
+    Out,
+    Published,
+    Scenarios,
+    Seeds,
+    Sets,
+    Strategies,
+    wishes_of,
+)
+from lifelong.commands.page import page
+from lifelong.commands.sharing import merge, verify
+from lifelong.commands.wandb import wandb_app
 from lifelong.errors import UsageError
-
-if TYPE_CHECKING:
-    from lifelong.running.plan import Wishes
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,7 +42,6 @@ app = typer.Typer(
     help="A leaderboard for continual learning in which the contestants may change their own structure.",
     epilog="Start with: lifelong run digits-v1",
 )
-wandb_app = typer.Typer(no_args_is_help=True, help="Records and Weights & Biases.")
 app.add_typer(wandb_app, name="wandb")
 
 
@@ -42,33 +57,10 @@ class One(StrEnum):
     strategy = "strategy"
 
 
-class Form(StrEnum):
-    table = "table"
-    md = "md"
-    csv = "csv"
-    json = "json"
-    jsonl = "jsonl"
-
-
 class Wandb(StrEnum):
     offline = "offline"
     online = "online"
     off = "off"
-
-
-BoardName = Annotated[str, typer.Argument(metavar="BOARD", help="A board's name, or a .toml file.")]
-Strategies = Annotated[
-    list[str] | None, typer.Option("--strategy", help="Only this strategy, or file.py:name. May be given again.")
-]
-Scenarios = Annotated[list[str] | None, typer.Option("--scenario", help="Only this scenario. May be given again.")]
-Seeds = Annotated[str, typer.Option("--seeds", help="Instead of the board's: 0-4, or 0,2,5.")]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="A parameter, as ewc.ewc_lambda=0.4, budget.epochs=2 or model.widths=[100]."),
-]
-Out = Annotated[Path, typer.Option("--out", help="The folder of records.")]
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
-RESULTS = Path("results")
 
 
 def _print_version(wanted: bool) -> None:
@@ -95,7 +87,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List boards, scenarios or strategies."""
-    from lifelong.reporting import listing
+    from lifelong.reporting.text import listing
 
     found = listing.rows(kind.value, pattern)
     if not found:
@@ -114,7 +106,7 @@ def show(
 ) -> None:
     """Show one board, scenario or strategy in full: parameters, source, licence, needs."""
     from lifelong.registry import scenarios, strategies
-    from lifelong.reporting import listing
+    from lifelong.reporting.text import listing
 
     known: dict[str, Any]
     if kind is One.board:
@@ -137,9 +129,9 @@ def plan(
     out: Out = RESULTS,
 ) -> None:
     """Show which cells are done, missing or impossible (and why), before anything runs."""
-    from lifelong.reporting.overview import print_cells
+    from lifelong.reporting.text.overview import print_cells
 
-    made, store = planned(board, _wishes(strategy, scenario, seeds, settings), out)
+    made, store = planned(board, wishes_of(strategy, scenario, seeds, settings), out)
     say_damaged(made, store)
     print_cells(stdout(), made)
 
@@ -164,7 +156,7 @@ def run(
     """Run what a board misses, and print the ranking. Running it again resumes."""
     from lifelong.running.launch import Options
 
-    wishes = _wishes(strategy, scenario, seeds, settings)
+    wishes = wishes_of(strategy, scenario, seeds, settings)
     options = Options(
         workers=workers,
         timeout_s=_timeout(timeout) if timeout else None,
@@ -195,9 +187,9 @@ def status(
     out: Out = RESULTS,
 ) -> None:
     """Show how far a board has come, and what failed."""
-    from lifelong.reporting.overview import print_failures, summary
+    from lifelong.reporting.text.overview import print_failures, summary
 
-    made, store = planned(board, _wishes(strategy, scenario, seeds, settings), out)
+    made, store = planned(board, wishes_of(strategy, scenario, seeds, settings), out)
     say_damaged(made, store)
     print_failures(stdout(), made, store)
     waiting = len(list(store.root.glob(".checkpoints/*.pkl")))
@@ -215,13 +207,8 @@ def board_(
     form: Annotated[
         Form, typer.Option("--format", help="table, md, csv or json; jsonl for the records themselves.")
     ] = Form.table,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option("--metric", help="Instead of the board's; the first two rank. May be given again."),
-    ] = None,
-    published: Annotated[
-        Path | None, typer.Option("--from", help="Published records, as jsonl, instead of the folder's.")
-    ] = None,
+    metric: Metrics = None,
+    published: Published = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Write to this file; compressed where it ends in .gz.")
     ] = None,
@@ -229,36 +216,15 @@ def board_(
     """Print the ranking: one table for each scenario."""
     if output is not None and form is Form.table:
         raise UsageError("--output: a table is for the terminal; choose --format md, csv, json or jsonl")
-    wishes = _wishes(strategy, scenario, seeds, settings)
+    wishes = wishes_of(strategy, scenario, seeds, settings)
     print_board(board, wishes, out, form.value, tuple(metric or ()), published, output)
 
 
-@wandb_app.command("push")
-def wandb_push(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of records, as results/digits-v1.")],
-    offline: Annotated[bool, typer.Option("--offline", help="Write W&B's files only.")] = False,
-) -> None:
-    """Make the W&B runs again from records alone."""
-    from lifelong.reporting.wandb_runs import push
-    from lifelong.running.records import read_folder
-
-    records, damaged = read_folder(folder)
-    for path, why in damaged.items():
-        say(f"{path} is no record ({why}); left out")
-    if not records:
-        raise UsageError(f"no records in {folder}")
-    warnings = push(records, mode="offline" if offline else "online", directory=folder, protocols=protocols())
-    for warning in warnings:
-        say(warning)
-    say(f"{len(records)} records read from {folder}")
-    if warnings:
-        raise typer.Exit(1)
-
-
-def _wishes(strategy: list[str] | None, scenario: list[str] | None, seeds: str, settings: list[str] | None) -> Wishes:
-    from lifelong.running.plan import Wishes
-
-    return Wishes(tuple(scenario or ()), tuple(strategy or ()), seeds, tuple(settings or ()))
+app.command()(compare)
+app.command()(figures)
+app.command()(page)
+app.command()(verify)
+app.command()(merge)
 
 
 def duration(option: str, text: str) -> float:

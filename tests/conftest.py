@@ -1,12 +1,24 @@
-"""Warnings stay what `pyproject.toml` makes of them."""
+"""Warnings stay what `pyproject.toml` makes of them; and records that contradict themselves in nothing."""
 
 from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+
+from lifelong.running.board import load_board
+from lifelong.running.plan import Wishes, make_plan
+from lifelong.running.provenance import provenance
+from lifelong.running.records import Record, Store
+from lifelong.running.spec import Spec
+
+LEVELS = {"naive": 0.4, "replay": 0.6, "joint": 0.9}
+Make = Callable[..., Record]
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +27,55 @@ def warnings_as_configured(monkeypatch):
     if (annotations := sys.modules.get("avalanche._annotations")) is not None:
         silent = SimpleNamespace(warn=warnings.warn, simplefilter=lambda *_: None)
         monkeypatch.setattr(annotations, "warnings", silent)
+
+
+@pytest.fixture(scope="session")
+def specs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Spec]:
+    """The runs that toy-v1 plans, by strategy and seed."""
+    plan = make_plan(load_board("toy-v1"), Wishes(), Store(tmp_path_factory.mktemp("none"), "toy-v1"))
+    return {(cell.strategy.name, cell.seed): cell.spec for cell in plan.cells if cell.spec is not None}
+
+
+@pytest.fixture
+def sound(specs: dict[tuple[str, int], Spec]) -> Make:
+    """The record of a run; two seeds differ by a hundredth, strategies by their level."""
+
+    def make(strategy: str = "naive", seed: int = 0, **changes: Any) -> Record:
+        spec = changes.pop("spec", specs[strategy, seed])
+        level = LEVELS[strategy] + seed / 100
+        trainings = 1 if strategy == "joint" else 3
+        R: list[list[float | None]] = [
+            [0.1] * 3,
+            *([[None] * 3] * 2 if trainings == 1 else [[level] * 3] * 2),
+            [level] * 3,
+        ]
+        content = {
+            "schema": 1,
+            "key": spec.key,
+            "board": "toy-v1",
+            "spec": spec,
+            "status": "ok",
+            "accuracy": R,
+            "capacity": [capacity(step * 30 // trainings) for step in range(trainings + 1)],
+            "learning": [{"online_loss": 1 / (i + level)} for i in range(trainings)],
+            "times": {"train_s": [1.0] * trainings, "eval_s": [0.5] * (trainings + 1), "total_s": 9.0},
+            "provenance": provenance("cpu"),
+        }
+        return Record.model_validate(content | changes)
+
+    return make
+
+
+def capacity(steps: int, **changes: float) -> dict[str, float]:
+    """Of a network of a hundred parameters after as many steps."""
+    names = ("parameters", "live_parameters", "average_parameters", "units", "macs", "live_macs")
+    return dict.fromkeys(names, 100) | {"training_macs": 300 * steps, "steps": steps, "samples": steps} | changes
+
+
+@pytest.fixture
+def everything(sound: Make, tmp_path: Path) -> Path:
+    """A folder with all of toy-v1."""
+    for strategy in LEVELS:
+        for seed in (0, 1):
+            Store(tmp_path / "results", "toy-v1").write(sound(strategy, seed))
+    return tmp_path / "results"

@@ -71,11 +71,14 @@ def forgetting(R: Matrix) -> float:
 
     Source: Chaudhry et al. 2018 (RWalk), arXiv:1801.10112, equation 3.
     """
+    return _mean(forgetting_by_experience(R))
+
+
+def forgetting_by_experience(R: Matrix) -> Curve:
+    """The terms that `forgetting` is the mean of, shape (T - 1,): the last experience is not among them."""
     past, last = R[1:-1, :-1], R[-1, :-1]
-    if not past.size:
-        return float("nan")
     unmet = np.triu(np.isnan(past), k=1)
-    return _mean(np.where(unmet, 0.0, past).max(axis=0) - last)
+    return np.asarray(np.where(unmet, 0.0, past).max(axis=0, initial=0.0) - last)
 
 
 def backward_transfer(R: Matrix) -> float:

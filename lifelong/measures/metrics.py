@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lifelong.errors import UsageError
+from lifelong.errors import UsageError, unknown
 from lifelong.measures.continual import METRICS, Matrix, Metric
 from lifelong.measures.detection import Detection, Drift, detection
 
@@ -279,8 +279,28 @@ _LISTED = (
 RUN_METRICS: Mapping[str, RunMetric] = {metric.name: metric for metric in _LISTED}
 """Every one by its name, in the order in which they are listed."""
 
+ALIASES: Mapping[str, str] = {
+    "accuracy": "average_accuracy",
+    "parameters": "final_parameters",
+    "macs": "training_macs",
+    "time": "train_s",
+}
+"""What people call some of them."""
+
 RANKING = 2
 """How many of a table's metrics rank, the first ones."""
 
 
-__all__ = ["RANKING", "RUN_METRICS", "Quantity", "RunMetric"]
+def metric_name(name: str) -> str:
+    """The name in `RUN_METRICS` of what a person asks for.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    found = ALIASES.get(name, name)
+    if found not in RUN_METRICS:
+        raise unknown("metric", name, [*RUN_METRICS, *ALIASES])
+    return found
+
+
+__all__ = ["ALIASES", "RANKING", "RUN_METRICS", "Quantity", "RunMetric", "metric_name"]

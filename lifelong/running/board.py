@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from lifelong.errors import UsageError, unknown
 from lifelong.registry import board_file
@@ -19,6 +19,22 @@ METRICS = ["average_accuracy", "forgetting", "final_parameters", "average_parame
 """What a board shows unless it says otherwise."""
 
 
+def _range_or_choice(values: Any) -> Any:
+    if not isinstance(values, list) or not values:
+        raise ValueError("write a range, as [0.1, 1000], or a choice, as ['sgd', 'adam']")
+    if is_range(values) and values[0] > values[1]:
+        raise ValueError(f"the range {values} is empty; did you mean {values[::-1]}?")
+    return values
+
+
+def is_range(values: list[Any]) -> bool:
+    """Whether what a board allows is all that lies between two numbers, themselves among it, and not a choice."""
+    return len(values) == 2 and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+Allowed = Annotated[list[Any], BeforeValidator(_range_or_choice)]
+
+
 class Board(Strict):
     """What a board file may say.
 
@@ -27,6 +43,7 @@ class Board(Strict):
     strategies = ["naive", "joint", "ewc"]
     seeds = 5                   # the first five, or a list
     metrics = ["forgetting"]    # names of `lifelong.measures.metrics.RUN_METRICS`; the first two rank
+    claims = [["ewc", "naive", "weights are held"]]     # a strategy, what it has to beat, what is claimed to help
 
     [budget]                    # fields of Budget; a scenario's own where they are left out
     epochs = 5
@@ -34,6 +51,8 @@ class Board(Strict):
     name = "mlp"
     [set.ewc]                   # parameters of a strategy or a scenario
     ewc_lambda = 10.0
+    [closed.ewc]                # what a run may choose and still be closed: a range of two numbers, or a choice
+    ewc_lambda = [0.1, 1000]
     """
 
     name: str
@@ -43,9 +62,11 @@ class Board(Strict):
     strategies: list[str] = Field(min_length=1)
     seeds: list[int] = Field([0, 1, 2, 3, 4], min_length=1)
     metrics: list[str] = Field(METRICS, min_length=1)
+    claims: list[tuple[str, str, str]] = Field([])
     budget: dict[str, Any] = Field({})
     model: dict[str, Any] = Field({})
     set: dict[str, dict[str, Any]] = Field({})
+    closed: dict[str, dict[str, Allowed]] = Field({})
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -74,6 +95,15 @@ class Board(Strict):
             if name not in RUN_METRICS:
                 raise ValueError(str(unknown("metric", name, RUN_METRICS)))
         return names
+
+    @field_validator("claims")
+    @classmethod
+    def _of_the_board(cls, claims: list[tuple[str, str, str]], info: ValidationInfo) -> list[tuple[str, str, str]]:
+        there = info.data.get("strategies", [])
+        for name in (name for claim in claims for name in claim[:2]):
+            if there and name.partition(" (")[0] not in there:
+                raise ValueError(f"a claim about {name!r}, which the board's strategies do not name")
+        return claims
 
     @field_validator("scenarios", "strategies", "metrics")
     @classmethod

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from lifelong.errors import UsageError
+from lifelong.running.bounds import MAX_PUBLISHED_BYTES, MAX_PUBLISHED_RECORDS, MAX_RECORD_BYTES, plain
 from lifelong.running.records import Record, parse
 
 
@@ -41,23 +44,51 @@ class Published:
         Raises:
             UsageError: if there is no such file, or a line of it is not a record of this board.
         """
-        records = {}
-        for number, line in enumerate(self._text().splitlines(), start=1):
+        records: dict[str, Record] = {}
+        for number, line in enumerate(lines(self.path), start=1):
             try:
                 record = parse(line)
                 if record.board != self.board:
-                    raise ValueError(f"a record of {record.board}, not of {self.board}")
+                    raise ValueError(plain(f"a record of {record.board}, not of {self.board}"))
+                if record.key in records:
+                    raise ValueError("a run that stands above already")
             except ValueError as error:
                 raise UsageError(f"{self.path}:{number}: {error}") from None
             records[record.key] = record
         return records, {}
 
-    def _text(self) -> str:
-        try:
-            content = self.path.read_bytes()
-            return (gzip.decompress(content) if self.path.suffix == ".gz" else content).decode()
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-            raise UsageError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from None
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The lines of a published file, one by one: what it would take whole is never in memory.
+
+    Raises:
+        UsageError: if it cannot be read, or is larger than what is believed of anyone's file.
+    """
+    try:
+        with _opened(path) as file:
+            size = 0
+            for number in range(1, MAX_PUBLISHED_RECORDS + 2):
+                line = file.readline(MAX_RECORD_BYTES + 1)
+                size += len(line)
+                if not line:
+                    return
+                if number > MAX_PUBLISHED_RECORDS or len(line) > MAX_RECORD_BYTES or size > MAX_PUBLISHED_BYTES:
+                    raise UsageError(f"{path}:{number}: larger than any board's records")
+                yield line
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-__all__ = ["Published", "as_lines", "compressed"]
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    if not path.is_file() and path.exists():
+        raise UsageError(f"{path}: not a regular file")
+    with path.open("rb") as file:
+        if path.suffix == ".gz":
+            with gzip.GzipFile(fileobj=file) as inflated:
+                yield cast(BinaryIO, inflated)
+        else:
+            yield file
+
+
+__all__ = ["Published", "as_lines", "compressed", "lines"]

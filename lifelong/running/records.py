@@ -5,10 +5,13 @@ The JSON schema is published beside this file as `record.schema.json`; `Record` 
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +19,18 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from lifelong.errors import UsageError
-from lifelong.running.entries import Capacity, Drift, Event, Fraction, Learning, Provenance, Times
+from lifelong.running.bounds import (
+    MAX_EVENTS,
+    MAX_EXPERIENCES,
+    MAX_NAME,
+    MAX_SPEC_BYTES,
+    Fraction,
+    Name,
+    Positive,
+    plain,
+    read_bytes,
+)
+from lifelong.running.entries import Capacity, Drift, Event, Learning, Provenance, Times
 from lifelong.running.spec import Spec, Strict
 
 SCHEMA = 1
@@ -32,26 +46,33 @@ class Record(Strict):
 
     schema_version: Literal[1] = Field(1, alias="schema")
     key: str = Field(pattern="^[0-9a-f]{64}$")
-    board: str
+    board: Name
     spec: Spec
     status: Status
     error: str | None = Field(None, description="the traceback, or why there is none")
     accuracy: list[list[Fraction | None]] | None = Field(
         None,
+        max_length=MAX_EXPERIENCES + 1,
         description="(T + 1) x T fractions: row 0 the untrained network, row i after the i-th experience; "
         "column j the (j + 1)-th experience's test set; null where not evaluated",
     )
-    capacity: list[Capacity] = Field(default=[], description="before any training, then after each training")
-    learning: list[Learning] = Field(default=[], description="for each training: one for each experience, or one")
-    events: list[Event] = Field(default=[], description="oldest first")
-    drifts: list[Drift] = Field(default=[], description="where the scenario tells them")
+    capacity: list[Capacity] = Field(
+        default=[], max_length=MAX_EXPERIENCES + 1, description="before any training, then after each training"
+    )
+    learning: list[Learning] = Field(
+        default=[], max_length=MAX_EXPERIENCES, description="for each training: one for each experience, or one"
+    )
+    events: list[Event] = Field(default=[], max_length=MAX_EVENTS, description="oldest first")
+    drifts: list[Drift] = Field(default=[], max_length=MAX_EVENTS, description="where the scenario tells them")
     times: Times = Times()
-    peak_memory_mb: float | None = Field(None, ge=0, description="largest resident set of the run's process")
+    peak_memory_mb: Positive | None = Field(None, description="largest resident set of the run's process")
     provenance: Provenance
 
     @model_validator(mode="after")
     def _consistent(self) -> Record:
-        if self.key != self.spec.key:
+        if len(canonical := self.spec.canonical) > MAX_SPEC_BYTES:
+            raise ValueError(f"the specification is longer than {MAX_SPEC_BYTES} characters")
+        if self.key != hashlib.sha256(canonical.encode()).hexdigest():
             raise ValueError("the key is not the hash of the specification")
         if self.status == "ok" and self.accuracy is None:
             raise ValueError("a run that is ok has its accuracies")
@@ -70,7 +91,7 @@ class Record(Strict):
         frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
         after = lines[frames[-1] :] if frames and lines[0].startswith("Traceback") else lines
         line = next((line for line in after if line[:1].strip()), lines[-1])
-        return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+        return plain(line[:MAX_NAME])
 
     def to_json(self, indent: int | None = 1) -> str:
         """The record as it is stored; without an indent on one line."""
@@ -90,8 +111,9 @@ def read(path: Path) -> Record:
 
     Raises:
         ValueError: if the file is not a record of this schema; the message says why in one line.
+        OSError: if it cannot be read.
     """
-    return parse(path.read_bytes())
+    return parse(read_bytes(path))
 
 
 def parse(content: bytes | str) -> Record:
@@ -105,10 +127,25 @@ def parse(content: bytes | str) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        why = first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"{where}: {why}" if where else why) from None
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueError(plain(f"{where}: {message}" if where else message)[:MAX_NAME]) from None
+
+
+def why(error: OSError | ValueError) -> str:
+    """What stands in the way of reading a file, in one line."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+@contextmanager
+def no_garbage() -> Iterator[None]:
+    """Make many records without looking for garbage among them: they have no cycles, and looking costs much."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _safe(name: str) -> str:
@@ -129,8 +166,11 @@ class Store:
 
     def path(self, spec: Spec) -> Path:
         """Where the record of a run lies."""
+        return self._place(spec, spec.key)
+
+    def _place(self, spec: Spec, key: str) -> Path:
         folder = self.root / _safe(spec.scenario.name) / _safe(spec.strategy.name)
-        return folder / f"{spec.seed}-{spec.key[:12]}.json"
+        return folder / f"{spec.seed}-{key[:12]}.json"
 
     def checkpoint(self, spec: Spec) -> Path:
         """Where an unfinished run waits to be taken up again."""
@@ -160,15 +200,17 @@ class Store:
             if folder.exists() and not folder.is_dir():
                 raise UsageError(f"{folder} is not a folder; choose another with --out")
         records, damaged = {}, {}
-        for path in self.files():
-            try:
-                record = read(path)
-                if self.path(record.spec) != path or record.board != self.board:
-                    raise ValueError(f"belongs at {self.path(record.spec).relative_to(self.out)}, board {record.board}")
-            except (OSError, ValueError) as error:
-                damaged[path] = getattr(error, "strerror", None) or str(error)
-            else:
-                records[record.key] = record
+        with no_garbage():
+            for path in self.files():
+                try:
+                    record = read(path)
+                    place = self._place(record.spec, record.key)
+                    if place != path or record.board != self.board:
+                        raise ValueError(f"belongs at {place.relative_to(self.out)}, board {record.board}")
+                except (OSError, ValueError) as error:
+                    damaged[path] = why(error)
+                else:
+                    records[record.key] = record
         return records, damaged
 
     def check_writable(self) -> None:
@@ -187,25 +229,14 @@ class Store:
             ) from None
 
 
-def read_folder(folder: Path) -> tuple[list[Record], dict[Path, str]]:
-    """Every record below a folder, and the files that are none with the reason.
-
-    Raises:
-        UsageError: if there is no such folder.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"no folder {str(folder)!r}")
-    records, damaged = {}, {}
-    for path in sorted(folder.rglob("*.json")):
-        if any(part.startswith(".") or part == "wandb" for part in path.relative_to(folder).parts):
-            continue
-        try:
-            record = read(path)
-        except (OSError, ValueError) as error:
-            damaged[path] = str(error)
-        else:
-            records[record.key] = record
-    return list(records.values()), damaged
+def below(folder: Path, pattern: str) -> list[Path]:
+    """The files of such names below a folder, in order; checkpoints, logs and W&B's own are passed over."""
+    found = sorted(folder.rglob(pattern))
+    return [
+        path
+        for path in found
+        if not any(part.startswith(".") or part == "wandb" for part in path.relative_to(folder).parts)
+    ]
 
 
 def set_aside(path: Path) -> Path:

@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lifelong.running.bounds import Count, Name
+
 
 class Strict(BaseModel):
     """Plain data: immutable, and no key that is not declared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # infinity and NaN have no place in JSON: as constants they are refused, not hidden as null, where one is written
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
 
 
 class Budget(Strict):
@@ -30,10 +33,10 @@ class Budget(Strict):
 class Choice(Strict):
     """A scenario, strategy or model by name, with the value of every parameter."""
 
-    name: str
-    version: int = 1
+    name: Name
+    version: Count = 1
     parameters: dict[str, Any] = {}
-    code_sha256: str | None = None
+    code_sha256: Name | None = None
     """Of the user's file that it comes from; None for what is installed."""
 
 
@@ -47,10 +50,14 @@ class Spec(Strict):
     seed: int = Field(ge=0, lt=2**32)
 
     @property
+    def canonical(self) -> str:
+        """The specification as JSON in one form, whatever the order of its parameters."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @property
     def key(self) -> str:
         """The hash of the specification (64 hex digits): runs are the same run where their keys are equal."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
 
     @property
     def setting(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ def cells(out: str) -> dict[str, list[str]]:
     """The rows of a plan: by scenario and strategy, the numbers that follow."""
     rows = [line.split() for line in out.splitlines() if line.startswith((" toy", " digits"))]
     return {f"{row[0]} {row[1]}": row[2:] for row in rows}
+
+
+def names(line: str) -> list[str]:
+    """The strategy of a ranking's row, in the terminal or in markdown."""
+    return re.findall(r"^ *\|? *[\d-]+ +\|? *([a-z][a-z-]+)", line)
 
 
 def test_a_plan_before_anything_ran(ask: Ask, tmp_path: Path) -> None:
@@ -75,7 +81,7 @@ def test_records_that_a_board_does_not_ask_for_stay(ask: Ask, leave_records: Lea
     answer = ask("board", "toy-v1", "--strategy", "naive", "--format", "json")
     table = json.loads(answer.out)["tables"][0]
     assert {row["strategy"]: row["n"] for row in table["rows"]} == {"naive": 2, "joint": 2}
-    assert "5 records with other settings, seeds or strategies are left out" in answer.err
+    assert "5 records of other scenarios, settings, seeds or strategies are left out" in answer.err
     assert all(path.exists() for path in paths)
 
 
@@ -101,15 +107,65 @@ def test_the_ranking_in_every_format(ask: Ask, leave_records: Leave) -> None:
     assert "0.875 [0.875, 0.875]" in table.out  # the mean of 0.75 and 1
     assert table.err == ""
     rows = list(csv.DictReader(io.StringIO(ask("board", "toy-v1", "--format", "csv").out)))
-    assert {row["strategy"]: (row["n"], row["failures"]) for row in rows} == {
-        "naive": ("2", "0"),
-        "joint": ("2", "0"),
-        "replay": ("1", "1"),
+    assert {row["strategy"]: (row["n"], row["planned"], row["failures"]) for row in rows} == {
+        "naive": ("2", "2", "0"),
+        "joint": ("2", "2", "0"),
+        "replay": ("1", "2", "1"),
     }
     assert {row["average_accuracy_mean"] for row in rows} == {"0.875"}
     markdown = ask("board", "toy-v1", "--format", "md", "--metric", "learning_accuracy").out
-    assert "| naive (floor) | 1.000 [1.000, 1.000] | 2 | 0 |" in markdown
+    assert "| naive (floor) | 1.000 [1.000, 1.000] | 2/2 | 0 |" in markdown
     assert json.loads(ask("board", "toy-v1", "--format", "json").out)["tables"][0]["scenario"] == "toy"
+
+
+def test_what_is_planned_and_has_no_record_has_a_row_in_every_format(ask: Ask, leave_records: Leave) -> None:
+    leave_records("toy-v1", ["ok"])  # one of six
+    for form in ("table", "md"):
+        rows = {
+            name: line for line in ask("board", "toy-v1", "--format", form).out.splitlines() for name in names(line)
+        }
+        assert {name: re.findall(r"\d/\d", line) for name, line in rows.items()} == {
+            "naive": ["1/2"],
+            "joint": ["0/2"],
+            "replay": ["0/2"],
+        }
+    (table,) = json.loads(ask("board", "toy-v1", "--format", "json").out)["tables"]
+    found = {row["strategy"]: (row["rank"], row["n"], row["planned"]) for row in table["rows"]}
+    assert found == {"naive": (1, 1, 2), "joint": (None, 0, 2), "replay": (None, 0, 2)}
+    lines = list(csv.DictReader(io.StringIO(ask("board", "toy-v1", "--format", "csv").out)))
+    assert {line["strategy"]: (line["rank"], line["n"], line["planned"]) for line in lines} == {
+        "naive": ("1", "1", "2"),
+        "joint": ("", "0", "2"),
+        "replay": ("", "0", "2"),
+    }
+
+
+def test_what_is_impossible_is_told_in_every_format(ask: Ask, leave_records: Leave) -> None:
+    leave_records("toy-v1")
+    wishes = ("toy-v1", "--strategy", "der", "--scenario", "toy", "--scenario", "toy-task")
+    reason = "der needs single head, which toy-task (task) does not give"
+    assert f"Impossible: {reason}." in ask("board", *wishes).out
+    assert f"**Impossible: {reason}.**" in ask("board", *wishes, "--format", "md").out
+    tables = json.loads(ask("board", *wishes, "--format", "json").out)["tables"]
+    assert {table["scenario"]: table["impossible"] for table in tables} == {"toy": [], "toy-task": [reason]}
+    rows = {table["scenario"]: {row["strategy"]: row["planned"] for row in table["rows"]} for table in tables}
+    assert rows == {"toy": {"joint": 2, "naive": 2, "der": 2}, "toy-task": {"joint": 2, "naive": 2}}
+    lines = csv.DictReader(io.StringIO(ask("board", *wishes, "--format", "csv").out))
+    assert [(line["scenario"], line["impossible"]) for line in lines if line["impossible"]] == [("toy-task", reason)]
+
+
+def test_a_board_of_several_scenarios_has_a_table_of_all_first(ask: Ask, leave_records: Leave, tmp_path: Path) -> None:
+    (tmp_path / "both.toml").write_text(
+        'name = "both.toml"\nscenarios = ["toy", "toy-task"]\nstrategies = ["naive", "der"]\nseeds = 2\n'
+    )
+    leave_records("both.toml")
+    tables = json.loads(ask("board", "both.toml", "--format", "json").out)["tables"]
+    assert [table["scenario"] for table in tables] == ["all scenarios", "toy", "toy-task"]
+    rows = {row["strategy"]: (row["rank"], row["n"], row["planned"]) for row in tables[0]["rows"]}
+    assert rows == {"naive": (1, 4, 4), "joint": (1, 4, 4), "der": (None, 2, 4)}
+    said = ask("board", "both.toml").out
+    assert said.index("all scenarios") < said.index("Interquartile mean") < said.index("toy-task")
+    assert "Who is not on every scenario has no mean and no rank here" in said
 
 
 def test_a_board_published_is_the_board(ask: Ask, leave_records: Leave, tmp_path: Path) -> None:
@@ -138,7 +194,8 @@ def test_a_board_has_the_columns_that_it_states(ask: Ask, leave_records: Leave, 
     )
     leave_records("toy-v1")
     (heads,) = csv.reader(io.StringIO(ask("board", "b.toml", "--format", "csv").out.splitlines()[0]))
-    assert [head for head in heads if head.endswith("_mean")] == ["learning_accuracy_mean", "train_s_mean"]
+    means = [head for head in heads if head.endswith("_mean")]
+    assert means == ["learning_accuracy_mean", "train_s_mean", "interquartile_mean"]
     assert "Training MACs" in ask("board", "toy-v1", "--format", "md").out
 
 

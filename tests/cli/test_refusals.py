@@ -54,7 +54,7 @@ REQUESTS = {
     "--workers": "run toy-v1 --workers 0",
     "--limit": "run toy-v1 --limit 0",
     "--wandb": "run toy-v1 --wandb maybe",
-    "no folder 'nowhere'": "wandb push nowhere",
+    "no folder or file 'nowhere'": "wandb push nowhere",
 }
 
 

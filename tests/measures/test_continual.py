@@ -38,6 +38,7 @@ def test_a_matrix_worked_by_hand():
 def test_curves_worked_by_hand():
     assert continual.average_so_far(R) == pytest.approx([0.80, 0.65, 2.15 / 3])
     assert continual.forgetting_so_far(R) == pytest.approx([NAN, 0.20, 0.125], nan_ok=True)
+    assert continual.forgetting_by_experience(R) == pytest.approx([0.80 - 0.50, 0.70 - 0.75])
     assert continual.backward_transfer_so_far(R) == pytest.approx([NAN, -0.20, -0.125], nan_ok=True)
 
 

@@ -1,10 +1,6 @@
 """Records as strangers would leave them behind."""
 
-import json
-import re
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -92,80 +88,3 @@ def from_average(make_record: Callable[..., Record]) -> Callable[..., Record]:
         return make_record(strategy, seed, [[0.0], [average]], **more)
 
     return make
-
-
-class WandbServer(ThreadingHTTPServer):
-    """The least of a W&B server that lets an online run start, log and end; it keeps what it is sent."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.asked: list[tuple[str, Any]] = []
-        """The GraphQL operations with their variables, and the other requests' paths with their bodies."""
-        self.answering = threading.Event()
-        self.answering.set()
-
-    def names(self) -> list[str]:
-        return [name for name, _ in self.asked]
-
-    def handle_error(self, *_: Any) -> None:
-        """A client that hangs up is no error."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: WandbServer
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        answer: dict[str, Any] = {}
-        if self.path == "/graphql":
-            request = json.loads(body)
-            operation = re.search(r"(?:query|mutation)\s+(\w+)", request["query"])
-            assert operation is not None
-            variables = request.get("variables") or {}
-            self.server.asked.append((operation[1], variables))
-            self.server.answering.wait()
-            answer = {"data": self._answers(variables).get(operation[1], {})}
-        else:
-            self.server.asked.append((self.path, body))
-        content = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def do_GET(self) -> None:
-        self.do_POST()
-
-    def do_PUT(self) -> None:
-        self.do_POST()
-
-    def _answers(self, variables: dict[str, Any]) -> dict[str, Any]:
-        project = {"id": "p", "name": variables.get("project"), "entity": {"id": "e", "name": "entity"}}
-        bucket = {"id": "b", "name": variables.get("name"), "displayName": "", "sweepName": None, "project": project}
-        files = [{"name": name, "uploadUrl": f"{self.server.url}/{name}"} for name in variables.get("files", [])]
-        sequence = {"id": "s", "latestArtifact": {"id": "a", "versionIndex": 0}}
-        return {
-            "UpsertBucket": {"upsertBucket": {"bucket": bucket | {"historyLineCount": 0}, "inserted": True}},
-            "CreateRunFiles": {"createRunFiles": {"runID": "b", "uploadHeaders": [], "files": files}},
-            "CreateArtifact": {
-                "createArtifact": {"artifact": {"id": "a", "state": "COMMITTED", "artifactSequence": sequence}}
-            },
-            "ArtifactType": {"project": {"artifact": None}},
-            "Viewer": {"viewer": {"id": "u", "entity": "entity", "username": "user", "flags": "{}"}},
-        }
-
-
-@pytest.fixture
-def server() -> Iterator[WandbServer]:
-    with WandbServer() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.answering.set()
-        server.shutdown()

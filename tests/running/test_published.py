@@ -55,7 +55,8 @@ def test_one_record_to_a_line_and_the_same_bytes_each_time() -> None:
     [
         ("r.jsonl", as_lines(RECORDS).encode()[:-100], "r.jsonl:3: "),
         ("r.jsonl", as_lines([make(0, "other")]).encode(), "r.jsonl:1: a record of other, not of b"),
-        ("r.jsonl", b"\xff\xfe", "r.jsonl: "),
+        ("r.jsonl", b"\xff\xfe", "r.jsonl:1: "),
+        ("r.jsonl", as_lines([*RECORDS, RECORDS[0]]).encode(), "r.jsonl:2: a run that stands above already"),
         ("r.jsonl.gz", b"not compressed", "r.jsonl.gz: "),
         ("r.jsonl.gz", compressed(as_lines(RECORDS))[:-20], "r.jsonl.gz: "),
         ("r.jsonl.gz", compressed(as_lines(RECORDS))[:30] + b"0" * 90, "r.jsonl.gz: "),

@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifelong.errors import UsageError
 from lifelong.running import records as records_module
 from lifelong.running.provenance import provenance
-from lifelong.running.records import Record, Store, json_schema, read, read_folder, set_aside, write_whole
+from lifelong.running.records import Record, Store, json_schema, read, set_aside, write_whole
 from lifelong.running.spec import Budget, Choice, Spec
 
 SPEC = Spec(
@@ -108,19 +107,6 @@ def test_names_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
     path = Store(tmp_path / "out", "../up").path(spec)
     assert path.resolve().is_relative_to(tmp_path / "out")
     assert len(path.relative_to(tmp_path / "out").parts) == 4
-
-
-def test_a_folder_of_records_is_read_whatever_lies_in_it(tmp_path: Path) -> None:
-    store = Store(tmp_path, "b")
-    store.write(make())
-    (tmp_path / "b/toy/ewc/half.json").write_text("{")
-    (tmp_path / "b/wandb").mkdir()
-    (tmp_path / "b/wandb/config.json").write_text("{}")
-    records, damaged = read_folder(tmp_path)
-    assert [record.key for record in records] == [SPEC.key]
-    assert [path.name for path in damaged] == ["half.json"]
-    with pytest.raises(UsageError, match="no folder"):
-        read_folder(tmp_path / "none")
 
 
 @pytest.mark.parametrize(

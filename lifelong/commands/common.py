@@ -1,0 +1,230 @@
+"""What the commands of the command line do once their options are understood. Light to import, as `lifelong.cli` is."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lifelong.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lifelong.reporting.statistics.scores import Contest
+    from lifelong.running.launch import Options
+    from lifelong.running.plan import Plan, Wishes
+    from lifelong.running.records import Store
+    from lifelong.running.scheduler import Advanced
+
+Form = Literal["table", "md", "csv", "json", "jsonl"]
+
+
+def run_missing(name: str, wishes: Wishes, options: Options, out: Path) -> bool:
+    """Carry out what a board misses.
+
+    Returns:
+        Whether any of the cells asked for has failed, now or earlier.
+
+    Raises:
+        UsageError: if the request cannot be carried out; nothing has been trained by then.
+        KeyboardInterrupt: if it was stopped; what is done is kept.
+    """
+    from lifelong.reporting.text.overview import summary
+    from lifelong.reporting.text.progress import display
+    from lifelong.running import launch
+    from lifelong.running.scheduler import Finished
+
+    made, store = planned(name, wishes, out)
+    for reason in dict.fromkeys(cell.reason for cell in made.cells if cell.state == "impossible"):
+        say(f"skipped: {reason}")
+    jobs = launch.make_jobs(made, store, options)
+    try:
+        for sentence in launch.rescue(made):
+            say(sentence)
+    except OSError as error:
+        raise UsageError(f"cannot write to {store.root}: {error.strerror or error}") from None
+    if not jobs:
+        say(f"nothing to run: {summary(made.cells)}")
+        return any(cell.state == "failed" for cell in made.cells)
+    workers = launch.worker_count(options.workers, len(jobs))
+    try:
+        with log_to_wandb(options, store) as log, display(stderr(), made.board.name, len(jobs), workers) as shown:
+
+            def tell(event: Advanced | Finished) -> None:
+                shown.show(event)
+                if isinstance(event, Finished):
+                    log(event.path)
+
+            records = launch.run(jobs, options, tell)
+    except OSError as error:
+        raise UsageError(f"cannot write to {store.root}: {error.strerror or error}; what is done is kept") from None
+    ended = {record.key for record in records}
+    earlier = (cell for cell in made.cells if cell.state == "failed" and cell.record and cell.record.key not in ended)
+    return not all(record.ok for record in records) or any(earlier)
+
+
+@contextmanager
+def log_to_wandb(options: Options, store: Store) -> Iterator[Callable[[Path], None]]:
+    """What logs a record to W&B. It starts with the first one: before, the server that forks it is not ready."""
+    from lifelong.reporting.wandb.sink import WandbSink
+    from lifelong.running.scheduler import fork_server
+
+    sinks: list[WandbSink] = []
+
+    def log(path: Path) -> None:
+        if options.wandb == "off":
+            return
+        if not sinks:
+            push = f"lifelong wandb push {shlex.quote(str(store.root))}"
+            sink = WandbSink(options.wandb, store.root, protocols=protocols(), context=fork_server(), push_command=push)
+            sinks.append(sink)
+        sinks[0].send(path)
+
+    try:
+        yield log
+    finally:
+        for sink in sinks:
+            for warning in sink.close():
+                say(warning)
+
+
+def print_board(
+    name: str,
+    wishes: Wishes,
+    out: Path,
+    form: Form,
+    metrics: tuple[str, ...],
+    published: Path | None = None,
+    output: Path | None = None,
+) -> None:
+    """Print a board's rankings to stdout, or write them to a file.
+
+    Args:
+        name: the board's.
+        wishes: what to leave out.
+        out: the folder of records.
+        form: `jsonl` for the records themselves.
+        metrics: instead of the board's.
+        published: a file of records, instead of the folder.
+        output: a file to write; compressed where its name ends in `.gz`.
+    """
+    from lifelong.reporting.statistics.standings import standings
+    from lifelong.reporting.text.overview import on_the_board
+    from lifelong.reporting.text.rankings import print_tables, render
+    from lifelong.running.published import as_lines
+
+    made, field = contests_of(name, wishes, out, published)
+    metrics = metrics or tuple(made.board.metrics)
+    if form == "jsonl":
+        write_out(output, as_lines(on_the_board(made, everyone=not wishes.strategies)))
+        return
+    tables = standings(field, metrics)
+    if form == "table":
+        print_tables(stdout(), tables, metrics)
+    else:
+        write_out(output, render(tables, form, metrics))
+
+
+def contests_of(name: str, wishes: Wishes, out: Path, published: Path | None = None) -> tuple[Plan, list[Contest]]:
+    """A board's plan, and its records arranged for comparison; says what is missing or left out.
+
+    Args:
+        name: the board's.
+        wishes: what to leave out; where they name strategies, only these take part, beside floor and ceiling.
+        out: the folder of records.
+        published: a file of records, instead of the folder.
+
+    Raises:
+        UsageError: if a name, a parameter or a file is wrong.
+    """
+    from lifelong.registry import strategies
+    from lifelong.reporting.statistics.scores import contests
+    from lifelong.reporting.text.overview import on_the_board
+
+    made = _read_from(published, name, wishes) if published else _planned_aloud(name, wishes, out)
+    records = on_the_board(made, everyone=not wishes.strategies)
+    if not records:
+        say(f"no records of {name} in {published or out} under these settings; start with: lifelong run {name}")
+    if other := len(made.records) - len(records):
+        say(f"{other} records of other scenarios, settings, seeds or strategies are left out")
+    roles = {entry.name: entry.role for entry in strategies.all().values()}
+    return made, contests(records, roles, made.cells if records else ())
+
+
+def _planned_aloud(name: str, wishes: Wishes, out: Path) -> Plan:
+    made, store = planned(name, wishes, out)
+    say_damaged(made, store)
+    return made
+
+
+def _read_from(published: Path, name: str, wishes: Wishes) -> Plan:
+    from lifelong.running.board import load_board
+    from lifelong.running.plan import make_plan
+    from lifelong.running.published import Published
+
+    loaded = load_board(name)
+    return make_plan(loaded, wishes, Published(published.expanduser(), loaded.name))
+
+
+def write_out(path: Path | None, content: str) -> None:
+    """To stdout, or to a file."""
+    if path is None:
+        sys.stdout.write(content)
+        return
+    from lifelong.running.published import compressed
+    from lifelong.running.records import write_whole
+
+    try:
+        write_whole(path, compressed(content) if path.suffix == ".gz" else content.encode())
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def planned(name: str, wishes: Wishes, out: Path) -> tuple[Plan, Store]:
+    """A board's cells, compared with the records in the output folder."""
+    from lifelong.running.board import load_board
+    from lifelong.running.plan import make_plan
+    from lifelong.running.records import Store
+
+    loaded = load_board(name)
+    store = Store(out.expanduser(), loaded.name)
+    made = make_plan(loaded, wishes, store)
+    return made, store
+
+
+def protocols() -> dict[str, str]:
+    """The protocol of each installed scenario."""
+    from lifelong.registry import scenarios
+
+    return {entry.name: entry.protocol for entry in scenarios.all().values()}
+
+
+def stdout() -> Console:
+    """Where tables go."""
+    from rich.console import Console
+
+    return Console()
+
+
+def stderr() -> Console:
+    """Where all else goes."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def say_damaged(made: Plan, store: Store) -> None:
+    """Tell which files lie in a record's place and are none."""
+    for path, why in made.damaged.items():
+        say(f"{path.relative_to(store.out)} is no record ({why}); 'lifelong run' will set it aside")
+
+
+def say(sentence: str) -> None:
+    """To the person, not into the table."""
+    from lifelong.running.bounds import plain
+
+    print("\n".join(map(plain, sentence.splitlines())), file=sys.stderr, flush=True)

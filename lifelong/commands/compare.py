@@ -1,0 +1,197 @@
+"""The command `lifelong compare`: is one strategy better than another, and is it worth its cost?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from lifelong.commands.common import contests_of, say, stdout, write_out
+from lifelong.commands.options import RESULTS, Form, Out, Published, Scenarios, Seeds, Sets, wishes_of
+from lifelong.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from lifelong.reporting.statistics.comparison import Comparison, Pair
+    from lifelong.reporting.statistics.scores import Contest
+    from lifelong.reporting.text.rankings import Format
+    from lifelong.running.board import Board
+
+
+def compare(
+    strategies: Annotated[
+        list[str] | None, typer.Argument(metavar="[STRATEGY]...", help="Two or more; one is compared with each other.")
+    ] = None,
+    board: Annotated[str, typer.Option("--board", help="Whose records: a board's name, or a .toml file.")] = "",
+    everyone: Annotated[bool, typer.Option("--all", help="Everyone with everyone, as a matrix.")] = False,
+    claims: Annotated[bool, typer.Option("--claims", help="What the board claims, strategy against control.")] = False,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric", help="Instead of what the board ranks by; accuracy, parameters, macs and time will do."
+        ),
+    ] = None,
+    pareto: Annotated[
+        str, typer.Option("--pareto", help="Instead: who is worth its cost, as accuracy,parameters.")
+    ] = "",
+    scenario: Scenarios = None,
+    seeds: Seeds = "",
+    settings: Sets = None,
+    out: Out = RESULTS,
+    published: Published = None,
+    form: Annotated[Form, typer.Option("--format", help="table, md, csv or json.")] = Form.table,
+    output: Annotated[Path | None, typer.Option("--output", help="Write to this file.")] = None,
+) -> None:
+    """Compare strategies, paired by seed: difference and interval, probability of improvement, effect size, verdict."""
+    _check(strategies or [], board, everyone or claims, pareto, form, output)
+    made, field = contests_of(board, wishes_of(None, scenario, seeds, settings), out, published)
+    if not field:
+        raise UsageError(f"nothing to compare: there are no records of {board}")
+    if pareto:
+        _print_front(field, strategies or [], _metrics(pareto.split(",")), form, output)
+        return
+    metrics = _metrics(metric or made.board.metrics[:2])
+    if claims:
+        _print_claims(field, made.board, metrics, form, output)
+        return
+    pairs = _pairs(_labels(field) if everyone else [_entrant(name, field) for name in strategies or []], _labels(field))
+    comparisons = _compared(field, metrics, pairs)
+    _print(field, comparisons, everyone, len(pairs) > 1, form, output)
+
+
+def _check(strategies: Sequence[str], board: str, everyone: bool, pareto: str, form: Form, output: Path | None) -> None:
+    """See that the options make sense together, before anything is read."""
+    if not board:
+        raise UsageError("which board? name it, as --board digits-v1 (see 'lifelong list boards')")
+    if not (strategies or everyone or pareto):
+        raise UsageError(
+            "whom to compare? name strategies, as 'lifelong compare ewc si --board digits-v1', --all or --claims"
+        )
+    if strategies and everyone:
+        raise UsageError("--all and --claims choose by themselves whom to compare: leave them out, or the strategies")
+    if len(set(strategies)) < len(strategies):
+        raise UsageError(f"{next(s for s in strategies if strategies.count(s) > 1)!r} stands twice")
+    if form is Form.jsonl:
+        raise UsageError("--format jsonl is for records; choose table, md, csv or json")
+    if output is not None and form is Form.table:
+        raise UsageError("--output: a table is for the terminal; choose --format md, csv or json")
+    if pareto and len(set(pareto.split(","))) < 2:
+        raise UsageError(f"--pareto {pareto!r}: name two metrics or more, as accuracy,parameters")
+
+
+def _metrics(names: Iterable[str]) -> list[str]:
+    from lifelong.measures.metrics import metric_name
+
+    return list(dict.fromkeys(metric_name(name.strip()) for name in names))
+
+
+def _entrant(name: str, field: Sequence[Contest]) -> str:
+    """The label that a person means: itself, or the only one of a strategy; a user's own by its `file.py:name` too."""
+    from lifelong.registry import strategies
+    from lifelong.reporting.statistics.scores import labels_of
+
+    name = strategies.get(name).name if ".py:" in name else name
+    found = labels_of(name, field)
+    if len(found) > 1:
+        raise UsageError(f"{name!r} stands on the board several times: write {' or '.join(map(repr, found))}")
+    if not found:
+        raise unknown("strategy among the records", name, _labels(field))
+    return found[0]
+
+
+def _labels(field: Sequence[Contest]) -> list[str]:
+    return list(dict.fromkeys(label for contest in field for label in contest.labels))
+
+
+def _pairs(chosen: Sequence[str], labels: Sequence[str]) -> list[Pair]:
+    if len(chosen) == 1:
+        return [(chosen[0], other) for other in labels if other != chosen[0]]
+    return list(combinations(chosen, 2))
+
+
+def _compared(field: Sequence[Contest], metrics: Sequence[str], pairs: Sequence[Pair]) -> list[Comparison]:
+    from lifelong.reporting.statistics.comparison import adjusted, compare
+
+    found = []
+    for metric in metrics:
+        comparisons = compare(field, metric, pairs)
+        found += adjusted(comparisons) if len(pairs) > 1 else comparisons
+    if not found:
+        raise UsageError("nothing to compare: no two of them have a value for the same seed of the same scenario")
+    return found
+
+
+def _print(
+    field: Sequence[Contest],
+    comparisons: Sequence[Comparison],
+    everyone: bool,
+    corrected: bool,
+    form: Form,
+    output: Path | None,
+) -> None:
+    from lifelong.reporting.text.comparisons import print_comparisons, print_matrices, render_comparisons
+
+    order = _order(field, dict.fromkeys(one.metric for one in comparisons)) if everyone else None
+    if form is not Form.table:
+        write_out(output, render_comparisons(comparisons, cast("Format", form.value), order))
+    elif order:
+        print_matrices(stdout(), comparisons, order)
+    else:
+        print_comparisons(stdout(), comparisons, corrected)
+
+
+def _order(field: Sequence[Contest], metrics: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """By metric, everyone from the best to the last."""
+    from lifelong.reporting.statistics.standings import standings
+
+    return {metric: [row.strategy for row in standings(field, [metric])[0].rows] for metric in metrics}
+
+
+def _print_claims(
+    field: Sequence[Contest], board: Board, metrics: Sequence[str], form: Form, output: Path | None
+) -> None:
+    from lifelong.reporting.statistics.scores import labels_of
+    from lifelong.reporting.text.claims import print_claims, render_claims
+    from lifelong.reporting.text.comparisons import render_comparisons
+
+    if not board.claims:
+        raise UsageError(f"board {board.name} states no claims; it would as claims = [[strategy, control, what helps]]")
+    claims = {}
+    for strategy, control, claim in board.claims:
+        first, second = labels_of(strategy, field), labels_of(control, field)
+        if len(first) == len(second) == 1:
+            claims[first[0], second[0]] = claim
+        else:
+            say(f"no records to tell {strategy!r} from {control!r} by; or several, and the claim does not say which")
+    if not claims:
+        raise UsageError(f"nothing to compare: no claim of board {board.name} has records of both sides")
+    comparisons = _compared(field, metrics, list(claims))
+    if form is Form.table:
+        print_claims(stdout(), comparisons, claims)
+    elif form is Form.md:
+        write_out(output, render_claims(comparisons, claims))
+    else:
+        write_out(output, render_comparisons(comparisons, cast("Format", form.value)))
+
+
+def _print_front(
+    field: Sequence[Contest], strategies: Sequence[str], metrics: Sequence[str], form: Form, output: Path | None
+) -> None:
+    from lifelong.reporting.statistics.pareto import front
+    from lifelong.reporting.statistics.standings import standings
+    from lifelong.reporting.text.fronts import print_front, render_front
+
+    chosen = {_entrant(name, field) for name in strategies} or set(_labels(field))
+    fronts = {
+        table.scenario: [point for point in front(table, metrics) if point.row.strategy in chosen]
+        for table in standings(field, metrics)
+    }
+    if form is Form.table:
+        print_front(stdout(), fronts, metrics)
+    else:
+        write_out(output, render_front(fronts, metrics, cast("Format", form.value)))
+
+
+__all__ = ["compare"]

@@ -1,0 +1,47 @@
+"""Options that several commands share. Light to import, as `lifelong.cli` is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lifelong.running.plan import Wishes
+
+
+class Form(StrEnum):
+    table = "table"
+    md = "md"
+    csv = "csv"
+    json = "json"
+    jsonl = "jsonl"
+
+
+BoardName = Annotated[str, typer.Argument(metavar="BOARD", help="A board's name, or a .toml file.")]
+Strategies = Annotated[
+    list[str] | None, typer.Option("--strategy", help="Only this strategy, or file.py:name. May be given again.")
+]
+Scenarios = Annotated[list[str] | None, typer.Option("--scenario", help="Only this scenario. May be given again.")]
+Seeds = Annotated[str, typer.Option("--seeds", help="Instead of the board's: 0-4, or 0,2,5.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A parameter, as ewc.ewc_lambda=0.4, budget.epochs=2 or model.widths=[100]."),
+]
+Out = Annotated[Path, typer.Option("--out", help="The folder of records.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", help="Instead of the board's; the first two rank. May be given again."),
+]
+Published = Annotated[Path | None, typer.Option("--from", help="Published records, as jsonl, instead of the folder's.")]
+RESULTS = Path("results")
+
+
+def wishes_of(strategy: list[str] | None, scenario: list[str] | None, seeds: str, settings: list[str] | None) -> Wishes:
+    """What a command's options ask for beside the board."""
+    from lifelong.running.plan import Wishes
+
+    return Wishes(tuple(scenario or ()), tuple(strategy or ()), seeds, tuple(settings or ()))

@@ -1,0 +1,126 @@
+"""The commands `lifelong verify` and `lifelong merge`: results from elsewhere, checked and put together."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lifelong.commands.common import say, stdout
+from lifelong.commands.options import Json
+
+if TYPE_CHECKING:
+    from lifelong.verification.finding import Finding
+    from lifelong.verification.rerun import Rerun
+    from lifelong.verification.verify import Verification
+
+PLACE = "A folder of records, a tree of them, or a published .jsonl or .jsonl.gz."
+Place = Annotated[Path, typer.Argument(metavar="DIR", help=PLACE)]
+
+
+def verify(
+    place: Place,
+    board: Annotated[
+        list[str] | None,
+        typer.Option("--board", help="A board beside the installed ones, as .toml. May be given again."),
+    ] = None,
+    rerun: Annotated[
+        int | None, typer.Option("--rerun", min=1, metavar="N", help="Also run N of them again, drawn by chance.")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option("--key", help="Run the one with this key again. May be given again.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="The folder of data sets; else LIFELONG_DATA.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, or cuda:0; else the cpu where the records' was.")] = "",
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time; one for each core by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check results: schema, keys, consistency, rankings recomputed, seeds, floor and ceiling, data, closed ranges."""
+    from lifelong.verification import findings as shown
+    from lifelong.verification.verify import verify as verified
+
+    place = place.expanduser()
+    found = verified(place, board or ())
+    findings = [*found.findings, *_of_scores(place, found)]
+    if not as_json:
+        say(f"{found.records} records of {', '.join(found.boards)}")
+        shown.print_findings(stdout(), findings)
+    reruns = _rerun(found, place, rerun or 0, key or (), data, device, workers) if rerun or key else []
+    if as_json:
+        sys.stdout.write(shown.as_json(found.records, findings, reruns))
+    elif reruns:
+        shown.print_reruns(stdout(), reruns)
+    failing = sum(finding.level == "fails" for finding in findings)
+    bad = sum(one.verdict in ("differs", "failed") for one in reruns)
+    say(f"{failing} findings fail" if failing else "nothing fails")
+    if failing or bad:
+        raise typer.Exit(1)
+
+
+def _of_scores(place: Path, found: Verification) -> list[Finding]:
+    """What the scores say, and the rankings that were made of them."""
+    from lifelong.registry import strategies
+    from lifelong.reporting.statistics.scores import contests
+    from lifelong.reporting.text.overview import on_the_board
+    from lifelong.verification.plausible import implausible
+    from lifelong.verification.recomputed import wrong
+
+    roles = {entry.name: entry.role for entry in strategies.all().values()}
+    boards = {
+        name: contests(on_the_board(plan, everyone=True), roles, plan.cells) for name, plan in found.plans.items()
+    }
+    findings = [finding for name, field in boards.items() for finding in implausible(name, field)]
+    return [*findings, *wrong(place, boards)] if place.is_dir() else findings
+
+
+def _rerun(
+    found: Verification,
+    place: Path,
+    number: int,
+    keys: Sequence[str],
+    data: Path | None,
+    device: str,
+    workers: int | None,
+) -> list[Rerun]:
+    from lifelong.running.launch import Options
+    from lifelong.verification.findings import name, verdict
+    from lifelong.verification.rerun import choose, rerun
+
+    chosen = choose(found.plans.values(), number, keys)
+    records = [cell.record for _, cell in chosen if cell.record is not None]
+    again = " ".join(f"--key {record.key[:12]}" for record in records)
+    say(f"running {len(records)} again; to run just these: lifelong verify {place} {again}")
+    on_cpu = all(record.provenance.device == "cpu" for record in records)
+    options = Options(workers=workers, data=data, device=device or ("cpu" if on_cpu else "auto"), wandb="off")
+    try:
+        return rerun(chosen, options, lambda one: say(f"{name(one)}: {verdict(one)}"))
+    except KeyboardInterrupt:
+        say("stopped; nothing was written")
+        raise typer.Exit(130) from None
+
+
+def merge(
+    places: Annotated[list[Path], typer.Argument(metavar="DIR...", help=PLACE)],
+    out: Annotated[Path, typer.Option("--out", help="The folder to put them into, as --out of 'lifelong run'.")],
+) -> None:
+    """Put records from several machines into one folder. Nothing there is overwritten; conflicts are kept and told."""
+    from lifelong.errors import UsageError
+    from lifelong.running.merge import merge as merged
+
+    outcomes: Counter[str] = Counter()
+    for one in merged(places, out.expanduser()):
+        outcomes[one.outcome] += 1
+        if one.told:
+            say(one.told)
+    if not outcomes:
+        raise UsageError(f"no records in {', '.join(map(str, places))}")
+    say(f"{outcomes.total()} records read: {', '.join(f'{count} {name}' for name, count in outcomes.items())}")
+    if outcomes["conflict"] or outcomes["damaged"]:
+        raise typer.Exit(1)
+
+
+__all__ = ["merge", "verify"]

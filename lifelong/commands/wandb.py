@@ -1,0 +1,139 @@
+"""The commands of `lifelong wandb`: records sent to Weights & Biases, read back, and compared there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lifelong.commands.common import protocols, say, stderr
+from lifelong.errors import UsageError
+
+if TYPE_CHECKING:
+    from lifelong.running.records import Record
+
+wandb_app = typer.Typer(no_args_is_help=True, help="Records and Weights & Biases.")
+
+
+@wandb_app.command("push")
+def push_(
+    place: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder of records, as results/digits-v1, or a published file.")
+    ],
+    offline: Annotated[bool, typer.Option("--offline", help="Write W&B's files only.")] = False,
+    project: Annotated[str, typer.Option(help="The W&B project.")] = "lifelong",
+    entity: Annotated[str, typer.Option(help="The user or team whose project it is; by default yours.")] = "",
+    again: Annotated[bool, typer.Option("--again", help="Send what is there already, too.")] = False,
+) -> None:
+    """Make the W&B runs from records alone. Running it again sends what is missing or has changed."""
+    from lifelong.reporting.wandb.push import push
+
+    records = _records(place.expanduser())
+    try:
+        with _progress("sending", len(records)) as advanced:
+            pushed = push(
+                records,
+                mode="offline" if offline else "online",
+                directory=place.expanduser() if place.expanduser().is_dir() else Path(),
+                project=project,
+                entity=entity or None,
+                protocols=protocols(),
+                again=again,
+                advanced=advanced,
+            )
+    except KeyboardInterrupt:
+        say("stopped; what was sent is noted, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    for warning in pushed.warnings:
+        say(warning)
+    say(f"{pushed.sent} of {len(records)} records sent, {pushed.already} were there already")
+    if pushed.warnings:
+        raise typer.Exit(1)
+
+
+def _records(place: Path) -> list[Record]:
+    """Every record in a place, each once."""
+    from lifelong.reporting.wandb.record import run_id
+    from lifelong.running.sources import find
+
+    records: dict[str, Record] = {}
+    for found in find(place):
+        if found.record is None:
+            say(f"{found.where} is no record ({found.reason}); left out")
+        else:
+            records[run_id(found.record)] = found.record
+    if not records:
+        raise UsageError(f"no records in {place}")
+    return list(records.values())
+
+
+@wandb_app.command("pull")
+def pull_(
+    out: Annotated[Path, typer.Option("--out", help="The folder to put them into, as --out of 'lifelong run'.")],
+    source: Annotated[str, typer.Argument(metavar="[ENTITY/PROJECT]", help="The W&B project.")] = "",
+    folder: Annotated[Path | None, typer.Option(help="Instead: the folder with the files of offline runs.")] = None,
+) -> None:
+    """Read W&B runs back into records, where they carry one. Nothing is overwritten; conflicts are kept and told."""
+    from lifelong.reporting.wandb.access import split_project
+    from lifelong.reporting.wandb.pull import pull, pull_offline
+
+    if bool(source) == (folder is not None):
+        raise UsageError("pull from where? name a W&B project as ENTITY/PROJECT, or give --folder DIR")
+    into = out.expanduser()
+    runs = pull(*split_project(source), into) if folder is None else pull_offline(folder.expanduser(), into)
+    outcomes: Counter[str] = Counter()
+    with stderr().status("reading runs"):
+        for run in runs:
+            outcomes[run.outcome] += 1
+            if run.told:
+                say(run.told)
+    counts = ", ".join(f"{count} {name}" for name, count in outcomes.items())
+    say(f"{outcomes.total()} runs read" + (f": {counts}" if counts else ""))
+    if outcomes["conflict"] or outcomes["damaged"]:
+        raise typer.Exit(1)
+
+
+@wandb_app.command("workspace")
+def workspace_(
+    target: Annotated[str, typer.Argument(metavar="ENTITY/PROJECT", help="The W&B project.")],
+    board: Annotated[str, typer.Option("--board", help="One view for each scenario of this board.")] = "",
+) -> None:
+    """Save views that compare strategies: accuracy and forgetting over experiences, growth, cost."""
+    from lifelong.reporting.wandb.access import split_project
+    from lifelong.reporting.wandb.workspace import save, workspace
+
+    entity, project = split_project(target)
+    for chosen in _choices(board):
+        typer.echo(save(workspace(entity, project, **chosen)))
+
+
+def _choices(board: str) -> list[dict[str, str]]:
+    if not board:
+        return [{}]
+    from lifelong.registry import scenarios
+    from lifelong.running.board import load_board
+
+    loaded = load_board(board)
+    return [{"board": loaded.name, "scenario": scenarios.get(name).name} for name in loaded.scenarios]
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal; elsewhere a line for each tenth."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = stderr()
+    if not console.is_terminal:
+        yield lambda done: say(f"{what}: {done} of {total}") if total >= 10 and done % (total // 10) == 0 else None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+__all__ = ["wandb_app"]

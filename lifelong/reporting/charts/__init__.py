@@ -1,0 +1,1 @@
+"""Results as charts: rows, how they are drawn, and figures for papers."""

@@ -1,0 +1,141 @@
+"""A board's charts as files for papers: SVG and PNG, and the same numbers as CSV beside them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import vl_convert
+
+from lifelong.errors import UsageError
+from lifelong.reporting.charts.charts import CHARTS, COSTS, Chart
+from lifelong.reporting.charts.rows import Row, chosen, costs, curves, differences, forgotten, matrix
+from lifelong.reporting.charts.stream import stream
+from lifelong.reporting.charts.themes import BACKGROUND, config
+from lifelong.reporting.page.content import shown
+from lifelong.reporting.statistics.scores import Contest, Entrant
+from lifelong.reporting.statistics.standings import Table, standings
+from lifelong.running.records import Record, write_whole
+
+WIDTH = 560
+"""In points: a little more than the text of a page, so that words are of some 9 points in it."""
+
+PIXELS = 2
+"""Of a PNG, for each point."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart of certain rows."""
+
+    name: str
+    """Of its files, without a suffix."""
+    chart: Chart
+    rows: Sequence[Row]
+
+    def files(self) -> dict[str, bytes]:
+        """The contents by name."""
+        spec = self.chart.spec() | {
+            "datasets": {self.chart.dataset: list(self.rows)},
+            "config": config("light") | {"background": BACKGROUND["light"]},
+            "width": WIDTH,
+            "autosize": {"type": "fit-x", "contains": "padding"},
+            "padding": 10,
+        }
+        svg: str = vl_convert.vegalite_to_svg(spec)
+        png: bytes = vl_convert.svg_to_png(svg, scale=PIXELS)
+        return {f"{self.name}.svg": svg.encode(), f"{self.name}.png": png, f"{self.name}.csv": _csv(self.rows).encode()}
+
+
+def write_figures(board: str, contests: Sequence[Contest], metrics: Sequence[str], folder: Path) -> Iterator[Path]:
+    """Write every figure that there is something to draw of, and tell each file.
+
+    Args:
+        board: the board's name.
+        contests: its records, arranged.
+        metrics: names of `RUN_METRICS`, of which the first two rank.
+        folder: where to; made if it is missing.
+
+    Raises:
+        UsageError: if a file cannot be written.
+    """
+    for figure in figures(board, contests, metrics):
+        for name, content in figure.files().items():
+            path = folder / name
+            try:
+                write_whole(path, content)
+            except OSError as error:
+                raise UsageError(f"cannot write {path}: {error.strerror or error}; choose another with -o") from None
+            yield path
+
+
+def figures(board: str, contests: Sequence[Contest], metrics: Sequence[str]) -> Iterator[Figure]:
+    """Each chart of each scenario, and the differences on all together; of single runs that of the best contestant."""
+    tables = [standings([contest], metrics)[0] for contest in contests]
+    for contest, table in zip(contests, tables, strict=True):
+        lines = chosen(contest, _drawn(table))
+        data = {
+            "curves": curves([lines]),
+            "forgotten": forgotten([lines]),
+            "costs": costs([contest], next(iter(table.rows[0].ranks)), COSTS),
+        }
+        for chart in CHARTS.values():
+            yield from _figure(chart, data.get(chart.dataset, []), board, contest.scenario)
+        yield from _of_runs(board, contest, table)
+    ranking = dict.fromkeys(metric for table in tables for metric in table.rows[0].ranks)
+    floors = [row.strategy for table in tables for row in table.rows if row.role == "floor"]
+    for metric, floor in product(ranking, floors[:1]):
+        found = differences(contests, metric, floor)
+        for scenario in dict.fromkeys(row["scenario"] for row in found):
+            rows = [row for row in found if row["scenario"] == scenario]
+            yield from _figure(CHARTS["differences"], rows, board, scenario, metric)
+
+
+def _drawn(table: Table) -> list[str]:
+    """Whose lines are drawn: a ceiling, which has no forgetting, last, so that nobody's colour depends on the chart."""
+    ceilings = {row.strategy for row in table.rows if row.role == "ceiling"}
+    return sorted(shown(table.rows), key=ceilings.__contains__)
+
+
+def _of_runs(board: str, contest: Contest, table: Table) -> Iterator[Figure]:
+    """The matrix and the stream of the best contestants that have one, of their first seed."""
+    best = chosen(contest, [row.strategy for row in table.rows if row.role == "contestant"]).entrants
+    ran = [entrant for entrant in best if entrant.matrices]
+    changed = [entrant for entrant in ran if _first(entrant).events]
+    for name, found in (("matrix", ran[:1]), ("stream", changed[:1])):
+        for entrant in found:
+            record = _first(entrant)
+            rows = stream(record) if name == "stream" else matrix(entrant.matrices[record.spec.seed])
+            yield from _figure(CHARTS[name], rows, board, contest.scenario, entrant.label, f"seed {record.spec.seed}")
+
+
+def _first(entrant: Entrant) -> Record:
+    """Of the runs that are ok."""
+    return next(record for record in entrant.records if record.spec.seed in entrant.matrices)
+
+
+def _figure(chart: Chart, rows: Iterable[Row], board: str, scenario: str, *more: str) -> Iterator[Figure]:
+    """None where there is nothing to draw."""
+    if own := chart.own(rows):
+        yield Figure("-".join(_in_a_path(part) for part in (board, scenario, chart.name, *more)), chart, own)
+
+
+def _in_a_path(name: str) -> str:
+    return re.sub(r"[^\w.]+", "-", name).strip("-.")
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    """In full precision."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+__all__ = ["Figure", "figures", "write_figures"]

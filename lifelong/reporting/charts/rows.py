@@ -1,0 +1,164 @@
+"""What charts are drawn of: plain rows with JSON's numbers, None where there is none.
+
+Entrants come in the order of their contest, which is the order of colours and legends: see `chosen`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from lifelong.measures.continual import Curve, Matrix, average_so_far, forgetting_by_experience, forgetting_so_far
+from lifelong.measures.metrics import RUN_METRICS
+from lifelong.reporting.statistics.bootstrap import Interval, mean_intervals
+from lifelong.reporting.statistics.comparison import Comparison, adjusted, compare
+from lifelong.reporting.statistics.pareto import front
+from lifelong.reporting.statistics.scores import Contest, Entrant
+from lifelong.reporting.statistics.standings import Table, standings
+
+Row = dict[str, Any]
+
+CURVES: Mapping[str, Callable[[Matrix], Curve]] = {
+    "average_accuracy": average_so_far,
+    "forgetting": forgetting_so_far,
+}
+
+
+def chosen(contest: Contest, labels: Sequence[str]) -> Contest:
+    """The contest with these entrants alone, in this order; who did not take part is passed over."""
+    order = {label: place for place, label in enumerate(labels)}
+    found = [entrant for entrant in contest.entrants if entrant.label in order]
+    return replace(contest, entrants=tuple(sorted(found, key=lambda entrant: order[entrant.label])))
+
+
+def curves(contests: Iterable[Contest]) -> list[Row]:
+    """After each experience, accuracy and forgetting so far, with intervals over seeds."""
+    return [
+        row | {"metric": metric}
+        for contest in contests
+        for metric, curve in CURVES.items()
+        for row in _by_experience(contest, curve)
+    ]
+
+
+def forgotten(contests: Iterable[Contest]) -> list[Row]:
+    """How far each experience but the last fell below its best until the end, with intervals over seeds."""
+    return [row for contest in contests for row in _by_experience(contest, forgetting_by_experience)]
+
+
+def _by_experience(contest: Contest, curve: Callable[[Matrix], Curve]) -> Iterator[Row]:
+    """One row for each entrant and experience that has a value."""
+    found = {
+        (row, column): curve(entrant.matrices[seed])
+        for column, entrant in enumerate(contest.entrants)
+        for row, seed in enumerate(contest.seeds)
+        if seed in entrant.matrices
+    }
+    length = max((len(values) for values in found.values()), default=0)
+    if not length:
+        return
+    values = np.full((len(contest.seeds), len(contest.entrants), length), np.nan)
+    for at, one in found.items():
+        values[at][: len(one)] = one
+    intervals = mean_intervals([values.reshape(len(values), -1)])
+    for k, (entrant, experience) in enumerate(product(contest.entrants, range(1, length + 1))):
+        interval = intervals[k]
+        if interval.mean is not None:
+            yield _of(contest, entrant) | {"experience": experience} | _parts(interval)
+
+
+def _of(contest: Contest, entrant: Entrant) -> Row:
+    return {"scenario": contest.scenario, "strategy": entrant.label}
+
+
+def _parts(interval: Interval) -> Row:
+    return {"mean": interval.mean, "low": interval.low, "high": interval.high, "n": interval.n}
+
+
+def matrix(R: Matrix) -> list[Row]:
+    """Each entry of one run's R, of shape (T + 1, T)."""
+    return [
+        {"after": int(i), "experience": int(j) + 1, "accuracy": None if np.isnan(R[i, j]) else float(R[i, j])}
+        for i, j in np.ndindex(R.shape)
+    ]
+
+
+def costs(contests: Iterable[Contest], metric: str, names: Sequence[str]) -> list[Row]:
+    """A metric against what it cost, means over seeds, and whom a rival betters at no more cost.
+
+    Ceilings and references keep the data that a stream takes away: they are nobody's rivals, and not on the front.
+
+    Args:
+        contests: the scenarios.
+        metric: one of `RUN_METRICS`.
+        names: of the costs, among `RUN_METRICS` too.
+    """
+    tables = [table for contest in contests for table in standings([contest], [metric, *names])]
+    return [row for table in tables for cost in names for row in _against(table, metric, cost)]
+
+
+def _against(table: Table, metric: str, cost: str) -> Iterator[Row]:
+    for point in front(table, [metric, cost]):
+        value, paid = point.values
+        yield {
+            "scenario": table.scenario,
+            "strategy": point.row.strategy,
+            "role": point.row.role,
+            "metric": metric,
+            "accuracy": value,
+            "low": point.row.metrics[metric].low,
+            "high": point.row.metrics[metric].high,
+            "cost": cost,
+            "x": paid,
+            "front": point.ahead,
+            "dominated_by": ", ".join(point.dominated_by) if point.rival else "",
+        }
+
+
+def differences(contests: Sequence[Contest], metric: str, baseline: str) -> list[Row]:
+    """Everyone's paired difference from a baseline, on each scenario and on all together, the best first.
+
+    P-values and verdicts are corrected for how many they are on a scenario.
+
+    Args:
+        contests: the scenarios.
+        metric: one of `RUN_METRICS`.
+        baseline: the label of an entrant.
+    """
+    labels = dict.fromkeys(entrant.label for contest in contests for entrant in contest.entrants)
+    pairs = [(label, baseline) for label in labels if label != baseline]
+    found = adjusted(compare(contests, metric, pairs)) if pairs else []
+    return [_difference(comparison) for comparison in _best_first(found)]
+
+
+def _best_first(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """Scenario by scenario, as they came."""
+    places: dict[str, int] = {}
+
+    def order(comparison: Comparison) -> tuple[int, float]:
+        mean = comparison.difference.mean or 0.0
+        sign = -1 if RUN_METRICS[comparison.metric].higher_is_better else 1
+        return places.setdefault(comparison.scenario, len(places)), sign * mean
+
+    return sorted(comparisons, key=order)
+
+
+def _difference(comparison: Comparison) -> Row:
+    return {
+        "scenario": comparison.scenario,
+        "metric": comparison.metric,
+        "baseline": comparison.second,
+        "strategy": comparison.first,
+        **_parts(comparison.difference),
+        "p": comparison.p,
+        "improvement": comparison.improvement,
+        "effect": comparison.effect,
+        "verdict": comparison.verdict,
+    }
+
+
+__all__ = ["Row", "chosen", "costs", "curves", "differences", "forgotten", "matrix"]

@@ -1,0 +1,112 @@
+"""What one run's stream is drawn of: accuracy, structural events and capacity over training steps."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from lifelong.measures.continual import average_so_far, validate
+from lifelong.reporting.charts.rows import Row
+from lifelong.running.entries import Event
+from lifelong.running.records import Record
+
+MARKS = 300
+"""The most marks of a run: with more, those of near steps are summed, as far as operators and triggers allow."""
+
+LAYERS = 4
+"""How many layers a mark names."""
+
+
+def stream(record: Record) -> list[Row]:
+    """Rows of the kinds `accuracy`, `capacity` and `event`, each in the order of steps; none without accuracies."""
+    return [*_accuracies(record), *_capacities(record), *events(record)]
+
+
+def events(record: Record) -> list[Row]:
+    """The structural events, those of one operator and trigger at one step summed over layers."""
+    buckets: dict[tuple[int, str, str], list[Event]] = defaultdict(list)
+    width = _width(record.events)
+    for event in record.events:
+        buckets[event.step // width, event.operator, event.trigger].append(event)
+    curve = _accuracies(record)
+    rows = sorted((_summed(found) for found in buckets.values()), key=lambda row: row["step"])
+    for row in rows:
+        row["accuracy"] = _at(row["step"], curve)
+    return rows
+
+
+def _width(found: Sequence[Event]) -> int:
+    """How many steps share a mark, so that there are some `MARKS` at most."""
+    width = 1
+    while len({(event.step // width, event.operator, event.trigger) for event in found}) > MARKS:
+        if width > max(event.step for event in found):
+            break
+        width *= 2
+    return width
+
+
+def _summed(found: Sequence[Event]) -> Row:
+    first, last = found[0], found[-1]
+    return {
+        "kind": "event",
+        "step": first.step,
+        "trigger": first.trigger,
+        "layer": _layers(found),
+        "operator": first.operator,
+        "count": sum(event.count for event in found),
+        "value": first.value if len({event.value for event in found}) == 1 else None,
+        "events": len(found),
+        "parameters_before": first.parameters_before,
+        "parameters_after": last.parameters_after,
+    }
+
+
+def _layers(found: Iterable[Event]) -> str:
+    """`features.fc1 (10), features.fc2 (4)`: how much was changed where."""
+    counts: Counter[str] = Counter()
+    for event in found:
+        counts[event.layer] += event.count
+    named = [f"{layer} ({count})" for layer, count in list(counts.items())[:LAYERS]]
+    more = len(counts) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def _accuracies(record: Record) -> list[Row]:
+    """The average so far at the end of each experience; of a run that trained once, at its end."""
+    if not record.accuracy or not record.accuracy[0] or not record.capacity:
+        return []
+    R = validate(record.accuracy)
+    T = R.shape[1]
+    trained = range(1, T + 1) if len(record.capacity) == T + 1 else [T]
+    averages = average_so_far(R)
+    return [
+        {"kind": "accuracy", "step": capacity.steps, "experience": i, "accuracy": float(averages[i - 1])}
+        for i, capacity in zip(trained, record.capacity[-len(trained) :], strict=True)
+        if np.isfinite(averages[i - 1])
+    ]
+
+
+def _at(step: int, curve: Sequence[Row]) -> float | None:
+    """The accuracy where the curve passes a step; before its first point, that of the point."""
+    if not curve:
+        return None
+    return float(np.interp(step, [row["step"] for row in curve], [row["accuracy"] for row in curve]))
+
+
+def _capacities(record: Record) -> Iterator[Row]:
+    """The parameters wherever they change, and in the end."""
+    known = [(capacity.steps, capacity.parameters) for capacity in record.capacity]
+    known += [(event.step, event.parameters_after) for event in record.events]
+    steps = sorted(dict(sorted(known, key=lambda at: at[0])).items())  # of several at one step, the last
+    width = _width(record.events)
+    previous = None
+    for k, (step, parameters) in enumerate(steps):
+        is_last = k == len(steps) - 1
+        if is_last or (parameters != previous and steps[k + 1][0] // width != step // width):
+            yield {"kind": "capacity", "step": step, "parameters": parameters}
+            previous = parameters
+
+
+__all__ = ["events", "stream"]

@@ -1,0 +1,111 @@
+// The charts: which rows each is drawn of, and the library that draws them.
+
+const numberOf = new Intl.NumberFormat("en", { maximumSignificantDigits: 5 });
+const ALL = content.tables.length > content.scenarios.length ? content.tables[0].scenario : null;
+let details; // runs and rows, once they are unpacked
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const paper = matchMedia("print");
+const preferred = () => (Object.hasOwn(content.themes, chosen("theme")) ? chosen("theme") : dark.matches ? "dark" : "light");
+const theme = () => (paper.matches ? "light" : preferred());
+const scenarios = () => (chosen("scenario") === ALL ? content.scenarios : [chosen("scenario")]);
+
+function runOn(scenario) {
+  const [strategy, seed] = [chosen("run"), Number(chosen("seed"))];
+  return details.runs.find((run) => run.scenario === scenario && run.strategy === strategy && run.seed === seed);
+}
+
+const ofShown = (name) => (scenario) =>
+  shown.flatMap((strategy) => details[name].filter((row) => row.scenario === scenario && row.strategy === strategy));
+
+/** The rows of each data set that belong to a scenario under the present choices. */
+const ROWS = {
+  curves: ofShown("curves"),
+  forgotten: ofShown("forgotten"),
+  matrix: (scenario) => (runOn(scenario)?.R ?? []).flatMap((row, after) =>
+    row.map((accuracy, j) => ({ after, experience: j + 1, accuracy }))),
+  stream: (scenario) => rowsOf(runOn(scenario)?.stream ?? {}),
+  costs: (scenario) => details.costs.filter((row) => row.scenario === scenario),
+  differences: (scenario) => details.differences.filter((row) =>
+    row.scenario === scenario && row.metric === chosen("metric") && row.baseline === chosen("baseline")),
+};
+
+/**
+ * What the library draws. A strategy has the same colour, shape and dash in every chart, whether or not it took part in
+ * all; and no text holds a line separator, at which the library's own expressions would end.
+ */
+function specFor(chart, name, rows) {
+  const channels = ["color", "shape", "strokeDash", "xOffset"];
+  const settled = (key, value) => {
+    if (typeof value === "string") return value.replace(/[\u2028\u2029]/g, "\ufffd");
+    const isStrategy = channels.includes(key) && value?.field === "strategy";
+    return isStrategy ? { ...value, scale: { ...value.scale, domain: shown } } : value;
+  };
+  const spec = { ...chart.spec, datasets: { [name]: rows }, config: content.themes[theme()] };
+  return JSON.parse(JSON.stringify(spec, settled));
+}
+
+function chartOf(section) {
+  const charts = content.sections[section.dataset.dataset];
+  const choice = form.elements[section.dataset.dataset]?.value;
+  return charts.find((chart) => chart.name === choice) ?? charts[0];
+}
+
+const views = new Map(); // by section, what it shows
+
+async function drawChart(section) {
+  const name = section.dataset.dataset;
+  const chart = chartOf(section);
+  section.querySelector("h2").textContent = chart.title;
+  section.querySelector(".reading").textContent = chart.reading;
+  views.get(name)?.forEach((view) => view.finalize());
+  views.set(name, []);
+  const titles = name === "differences" && chosen("scenario") === ALL ? [ALL] : scenarios();
+  const found = titles.map((title) => [title, ROWS[name](title)]);
+  const figures = found.map(([title, rows]) => figureOf(name, title, rows));
+  const grid = section.querySelector(".charts");
+  grid.style.minHeight = `${grid.offsetHeight}px`; // so that what is below stays where it is
+  grid.replaceChildren(...figures);
+  section.querySelector(".formula").textContent = formulaOf(chart, found.flatMap(([, rows]) => rows));
+  await Promise.all(found.map(async ([, rows], i) => {
+    if (!rows.length) return;
+    const options = { ast: true, renderer: "svg", actions: false, logLevel: 1 };
+    views.get(name).push(await vegaEmbed(figures[i].querySelector(".chart"), specFor(chart, name, rows), options));
+  }));
+  grid.style.minHeight = "";
+}
+
+function figureOf(name, title, rows) {
+  const about = ["matrix", "stream"].includes(name) ? ` · ${chosen("run")}, seed ${chosen("seed")}` : "";
+  const caption = element("figcaption", {}, element("h3", {}, element("bdi", {}, title + about)));
+  if (rows.length) return element("figure", {}, caption, element("div", { class: "chart" }), numbersOf(rows));
+  return element("figure", {}, caption, element("p", { class: "reading" }, whyEmpty(name, title)));
+}
+
+function whyEmpty(name, scenario) {
+  if (name === "matrix" || name === "stream") {
+    const run = runOn(scenario);
+    return run ? `This run came to nothing: ${run.status}. ${run.reason}` : "There is no such run here.";
+  }
+  if (name === "differences") return "Nobody shares a seed with this baseline here.";
+  return "Nothing to draw: tick strategies in the ranking.";
+}
+
+const formulaOf = (chart, rows) => content.formulas[chart.name] ?? content.formulas[rows[0]?.metric] ?? "";
+
+/** The same numbers as a table, made when somebody opens it. */
+function numbersOf(rows) {
+  const made = element("details", {}, element("summary", {}, "The same numbers as a table"));
+  made.addEventListener("toggle", () => made.children.length > 1 || made.append(scrolled("Numbers", tableOf(rows))));
+  return made;
+}
+
+const scrolled = (label, table) =>
+  element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, table);
+
+function tableOf(rows) {
+  const names = Object.keys(rows[0]).filter((name) => rows.some((row) => row[name] !== null));
+  const text = (value) => (typeof value === "number" ? numberOf.format(value) : String(value ?? "-"));
+  const head = names.map((name) => element("th", { scope: "col" }, name.replaceAll("_", " ")));
+  const body = rows.map((row) => element("tr", {}, ...names.map((name) => element("td", {}, text(row[name])))));
+  return element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
+}

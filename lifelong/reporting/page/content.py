@@ -1,0 +1,134 @@
+"""What a page shows, as plain data: every number on it is computed here, and the browser selects, sorts and draws."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lifelong.measures.metrics import RUN_METRICS
+from lifelong.registry import strategies
+from lifelong.reporting.charts.charts import CHARTS
+from lifelong.reporting.charts.themes import config
+from lifelong.reporting.statistics.scores import Contest
+from lifelong.reporting.statistics.standings import Row, Table
+from lifelong.reporting.text.notes import notes
+from lifelong.reporting.text.rankings import as_data
+from lifelong.reporting.text.words import written
+from lifelong.running.board import Board
+
+SHOWN = 6
+"""The strategies whose lines are drawn at first, beside floor and ceiling: of more than eight they are hard to tell."""
+
+BASELINES = 16
+"""The most strategies from which differences are told: each is compared with all others."""
+
+OWN = "own"
+"""The kind of what is not installed."""
+
+FORMULAS = {
+    "matrix": "R[i, j]: accuracy on the test set of experience j after training on i experiences, counted from one; "
+    "row 0 is the untrained network",
+    "forgotten": "Forgotten of experience j: max_{1 <= i < T} R[i, j] - R[T, j]",
+    "stream": "Average accuracy after experience i: mean_{j <= i} R[i, j]",
+    "curves": "Average accuracy so far, after experience i: mean_{j <= i} R[i, j]",
+}
+"""Of what a chart shows that is no metric."""
+
+
+def content(
+    name: str, board: Board, contests: Sequence[Contest], tables: Sequence[Table], metrics: Sequence[str]
+) -> Any:
+    """All but the runs and the rows of the charts: what the page begins with.
+
+    Args:
+        name: of the board, as the user wrote it.
+        board: that board.
+        contests: its records, arranged.
+        tables: their standings.
+        metrics: names of `RUN_METRICS`: the columns of the tables, of which the first two rank.
+
+    Returns:
+        JSON's types.
+    """
+    first = tables[0].rows if tables else ()
+    kinds = {entrant.label: _kind(entrant.strategy) for contest in contests for entrant in contest.entrants}
+    return {
+        "board": name,
+        "title": board.title or board.name,
+        "description": " ".join(board.description.split()),
+        "facts": _facts(contests),
+        **as_data(tables, metrics),
+        "texts": [[_texts(row, metrics) for row in table.rows] for table in tables],
+        "notes": [notes(table, metrics) for table in tables],
+        "kinds": kinds,
+        "scenarios": [contest.scenario for contest in contests],
+        "seeds": _seeds(contests),
+        "shown": shown(first),
+        "baselines": baselines(first, kinds),
+        "ranking": ranking(first),
+        "sections": _sections(),
+        "formulas": FORMULAS | {name: f"{metric.title}: {metric.formula}" for name, metric in RUN_METRICS.items()},
+        "themes": {"light": config("light"), "dark": config("dark")},
+    }
+
+
+def ranking(rows: Sequence[Row]) -> list[str]:
+    """The metrics that rank, the one that orders first."""
+    return list(rows[0].ranks) if rows else []
+
+
+def shown(rows: Sequence[Row]) -> list[str]:
+    """Whose lines are drawn at first, in the order of the ranking."""
+    bounds = [row.strategy for row in rows if row.role in ("floor", "ceiling")]
+    best = [row.strategy for row in rows if row.strategy not in bounds and row.role != "reference"][:SHOWN]
+    return [row.strategy for row in rows if row.strategy in (*bounds, *best)]
+
+
+def baselines(rows: Sequence[Row], kinds: Mapping[str, str]) -> list[str]:
+    """From whom differences are told: floor, ceiling, reference and controls, the user's own, then the best."""
+    ordered = sorted(rows, key=lambda row: row.role == "contestant" and kinds[row.strategy] != OWN)
+    return [row.strategy for row in ordered[:BASELINES]]
+
+
+def _kind(strategy: str) -> str:
+    """The file of strategies/ that a strategy comes from, or the distribution that it was installed with."""
+    entry = strategies.all().get(strategy)
+    return entry.function.__module__.rpartition(".")[2].lstrip("_") if entry else OWN
+
+
+def _seeds(contests: Sequence[Contest]) -> list[int]:
+    entrants = (entrant for contest in contests for entrant in contest.entrants)
+    return sorted({record.spec.seed for entrant in entrants for record in entrant.records})
+
+
+def _facts(contests: Sequence[Contest]) -> list[str]:
+    """How much the page rests on: `690 runs`, `46 strategies`, `3 scenarios`, `5 seeds`."""
+    entrants = [entrant for contest in contests for entrant in contest.entrants]
+    counts = {
+        ("run", "runs"): sum(len(entrant.records) for entrant in entrants),
+        ("strategy", "strategies"): len({entrant.label for entrant in entrants}),
+        ("scenario", "scenarios"): len(contests),
+        ("seed", "seeds"): len(_seeds(contests)),
+    }
+    return [f"{count:,} {names[count != 1]}" for names, count in counts.items()]
+
+
+def _texts(row: Row, metrics: Sequence[str]) -> dict[str, list[str]]:
+    """Each number of a row as a person reads it: the mean, its interval, and how many runs have it if not all."""
+    found = {name: written(row.metrics[name], row.n, name, "\n").split("\n") for name in metrics}
+    if row.interquartile:
+        found["interquartile"] = written(row.interquartile, row.n, next(iter(row.ranks)), "\n").split("\n")
+    return found
+
+
+def _sections() -> dict[str, list[dict[str, Any]]]:
+    """The charts by what they are drawn of."""
+    sections: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for chart in CHARTS.values():
+        told = {"name": chart.name, "title": chart.title, "reading": chart.reading, "spec": chart.spec()}
+        sections[chart.dataset].append(told)
+    return sections
+
+
+__all__ = ["baselines", "content", "ranking", "shown"]

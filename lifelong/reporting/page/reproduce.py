@@ -1,0 +1,117 @@
+"""The command that makes a run again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lifelong.contracts import Entry
+from lifelong.registry import E, Registry, scenarios, strategies
+from lifelong.running.plan import Cell, Plan, Wishes, make_plan, parse_value
+from lifelong.running.records import Record, Store
+from lifelong.running.spec import Choice, Spec
+
+
+class _NoRecords(Store):
+    """For a plan of which only the cells are wanted."""
+
+    def load(self) -> tuple[dict[str, Record], dict[Path, str]]:
+        return {}, {}
+
+
+def command_for(board: str, plan: Plan, specs: Collection[Spec]) -> Callable[[Spec], str | None]:
+    """What to type for a run: `lifelong run BOARD --scenario S --strategy N --seeds 3`, and `--set` for what differs.
+
+    Args:
+        board: as the user named it.
+        plan: of that board, under whatever wishes.
+        specs: of all runs that will be asked for.
+
+    Returns:
+        The command of a run. None where there is none: its scenario or strategy is not at hand, has another version or
+        other code than the run's, or a value of the run's cannot be typed.
+    """
+    cells = _as_written(plan, specs)
+
+    def command(spec: Spec) -> str | None:
+        cell = cells.get((spec.scenario.name, spec.strategy.name))
+        if cell is None or cell.spec is None:
+            return None
+        names = [_brief(cell.scenario), _brief(cell.strategy), str(spec.seed)]
+        words = [word for pair in zip(("--scenario", "--strategy", "--seeds"), names, strict=True) for word in pair]
+        try:
+            settings = list(_differences(cell.spec, spec))
+        except _UntypableError:
+            return None
+        return shlex.join(["lifelong", "run", board, *words, *(word for one in settings for word in ("--set", one))])
+
+    return command
+
+
+class _UntypableError(Exception):
+    """No option of the command gives that."""
+
+
+def _as_written(plan: Plan, specs: Collection[Spec]) -> dict[tuple[str, str], Cell]:
+    """By the names of scenario and strategy: the cells that the board itself gives, for any one seed."""
+    streams = _entries(
+        scenarios, plan.board.scenarios, (cell.scenario for cell in plan.cells), {spec.scenario.name for spec in specs}
+    )
+    methods = _entries(
+        strategies,
+        plan.board.strategies,
+        (cell.strategy for cell in plan.cells),
+        {spec.strategy.name for spec in specs},
+    )
+    wishes = Wishes(scenarios=streams, strategies=methods, seeds="0")
+    cells = make_plan(plan.board, wishes, _NoRecords(Path(), plan.board.name)).cells
+    return {(cell.scenario.name, cell.strategy.name): cell for cell in cells}
+
+
+def _entries(registry: Registry[E], named: Sequence[str], planned: Iterable[E], used: Collection[str]) -> list[str]:
+    """What the board names, what is planned, and what else was run and is installed; each by a reference."""
+    installed = {name: entry for name, entry in registry.all().items() if name in used}
+    found = installed | {entry.name: entry for entry in (*map(registry.get, named), *planned)}
+    return [entry.name if entry.file is None else f"{entry.file}:{entry.name}" for entry in found.values()]
+
+
+def _brief(entry: Entry) -> str:
+    """Its reference as one would type it; of a file elsewhere no more than its name, for a page is for strangers."""
+    if entry.file is None:
+        return entry.name
+    here = Path.cwd()
+    file = entry.file.relative_to(here) if entry.file.is_relative_to(here) else Path(entry.file.name)
+    return f"{file}:{entry.name}"
+
+
+def _differences(written: Spec, spec: Spec) -> Iterator[str]:
+    """`owner.parameter=value` for each value of a run that the board does not give.
+
+    Raises:
+        _UntypableError: if there is a difference that no such assignment makes.
+    """
+    for choice, wanted in ((written.scenario, spec.scenario), (written.strategy, spec.strategy)):
+        if (choice.version, choice.code_sha256) != (wanted.version, wanted.code_sha256):
+            raise _UntypableError
+        yield from _assignments(wanted.name, choice.parameters, wanted.parameters)
+    yield from _assignments("model", _named(written.model), _named(spec.model))
+    yield from _assignments("budget", written.budget.model_dump(), spec.budget.model_dump())
+
+
+def _named(model: Choice) -> dict[str, Any]:
+    return {"name": model.name, **model.parameters}
+
+
+def _assignments(owner: str, given: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
+    for name, value in wanted.items():
+        if name not in given or given[name] != value:
+            text = value if isinstance(value, str) and parse_value(value) == value else json.dumps(value)
+            if parse_value(text) != value:
+                raise _UntypableError
+            yield f"{owner}.{name}={text}"
+
+
+__all__ = ["command_for"]

@@ -1,0 +1,245 @@
+"""Is one strategy better than another? Seeds are paired, for strategies that share one share class order and weights.
+
+Everything rests on the differences between two strategies' values of equal seed. Scenarios are strata: together, they
+count alike, whatever their numbers of seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t
+
+from lifelong.measures.metrics import RUN_METRICS
+from lifelong.reporting.statistics.bootstrap import (
+    CONFIDENCE,
+    ROUNDING,
+    Interval,
+    Values,
+    enough,
+    mean_intervals,
+    resampled_means,
+    tail,
+)
+from lifelong.reporting.statistics.scores import Contest
+
+ALL = "all scenarios"
+Verdict = Literal["better", "worse", "same", "cannot tell", "too few seeds"]
+Pair = tuple[str, str]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One strategy against another, on one scenario or on all."""
+
+    scenario: str
+    metric: str
+    first: str
+    second: str
+    difference: Interval
+    """First minus second: the mean over the pairs (of the means of the scenarios), and its 95 % bootstrap interval; `n`
+    is the number of pairs."""
+    improvement: float
+    """The share of the pairs in which the first is better, equal ones counted half; the mean over scenarios."""
+    effect: float | None
+    """The mean difference in standard deviations of the difference (Cohen's d for pairs, corrected after Hedges); None
+    where these are zero, or there are too few pairs to tell them."""
+    p: float | None
+    """Of the paired t-test, two-sided, over scenarios with Welch's and Satterthwaite's degrees of freedom; after
+    `adjusted`, corrected for the number of comparisons. None for a single pair."""
+    verdict: Verdict
+    """Of the first. Better or worse where the interval excludes zero; `same` where every pair is equal."""
+
+    @property
+    def by_interval(self) -> Literal["better", "worse"] | None:
+        """What the interval alone says of the first, where it excludes zero."""
+        low, high = self.difference.low, self.difference.high
+        if low is None or high is None or low <= 0 <= high:
+            return None
+        return "better" if (low > 0) == RUN_METRICS[self.metric].higher_is_better else "worse"
+
+
+def compare(contests: Sequence[Contest], metric: str, pairs: Sequence[Pair]) -> list[Comparison]:
+    """Each pair on each scenario that both took part in with equal seeds, and on all where there are several.
+
+    Args:
+        contests: the scenarios.
+        metric: one of `RUN_METRICS`.
+        pairs: labels of entrants. A pair without shared seeds on a scenario is left out there; on all together it
+            stands if it shares seeds on each.
+
+    Sources: Agarwal et al. 2021, arXiv:2108.13264 (intervals instead of points; probability of improvement, here over
+    pairs of equal seed); Lakens 2013, doi:10.3389/fpsyg.2013.00863 (effect sizes of pairs).
+    """
+    strata = [_differences(contest, metric, pairs) for contest in contests]
+    found = [
+        comparison
+        for contest, differences in zip(contests, strata, strict=True)
+        for comparison in _compared(contest.scenario, metric, pairs, [differences])
+    ]
+    return found + (list(_compared(ALL, metric, pairs, strata)) if len(contests) > 1 else [])
+
+
+def _differences(contest: Contest, metric: str, pairs: Sequence[Pair]) -> Values:
+    """First minus second, of shape (seeds, pairs); NaN where one of them has no value."""
+    values = contest.values(metric)
+    values = np.column_stack([values, np.full(len(values), np.nan)])  # the last column is who is not there
+    columns = {label: column for column, label in enumerate(contest.labels)}
+    first, second = ([columns.get(pair[k], -1) for pair in pairs] for k in (0, 1))
+    return _paired(values[:, first], values[:, second])
+
+
+def _paired(first: Values, second: Values) -> Values:
+    """First minus second; zero where they differ by rounding alone."""
+    difference = first - second
+    negligible = abs(difference) <= ROUNDING * np.maximum(abs(first), abs(second))
+    return np.where(negligible, 0.0, difference)
+
+
+def _compared(scenario: str, metric: str, pairs: Sequence[Pair], strata: Sequence[Values]) -> Iterator[Comparison]:
+    shared = np.flatnonzero(np.all([(~np.isnan(values)).any(axis=0) for values in strata], axis=0))
+    strata = [values[:, shared] for values in strata]
+    sizes = np.array([(~np.isnan(values)).sum(axis=0) for values in strata])
+    same = np.all([(np.isnan(values) | (values == 0)).all(axis=0) for values in strata], axis=0)
+    intervals = mean_intervals(strata)
+    improvements = _improvements(strata, RUN_METRICS[metric].higher_is_better)
+    effects, p_values = _effects(strata, sizes), _p_values(strata, sizes)
+    for k, (first, second) in enumerate(pairs[pair] for pair in shared.tolist()):
+        found = Comparison(
+            scenario,
+            metric,
+            first,
+            second,
+            intervals[k],
+            float(improvements[k]),
+            None if np.isnan(effects[k]) else float(effects[k]),
+            None if np.isnan(p_values[k]) else float(p_values[k]),
+            "same" if same[k] else "cannot tell" if enough(sizes[:, k].tolist()) else "too few seeds",
+        )
+        told = found.by_interval if found.verdict == "cannot tell" else None
+        yield replace(found, verdict=told) if told else found
+
+
+def _improvements(strata: Sequence[Values], higher: bool) -> Values:
+    better = [np.nanmean(np.sign(values if higher else -values), axis=0) for values in strata]
+    return np.asarray((np.mean(better, axis=0) + 1) / 2)
+
+
+def _squares(strata: Sequence[Values]) -> Values:
+    """The sums of squared deviations within each stratum, of shape (strata, K)."""
+    return np.array([np.nansum((values - np.nanmean(values, axis=0)) ** 2, axis=0) for values in strata])
+
+
+def _means(strata: Sequence[Values]) -> Values:
+    return np.asarray(np.mean([np.nanmean(values, axis=0) for values in strata], axis=0))
+
+
+def _effects(strata: Sequence[Values], sizes: Counts) -> Values:
+    """Hedges' g of the differences, by the standard deviation within scenarios; NaN where there is none."""
+    freedom, means = (sizes - 1).sum(axis=0), _means(strata)
+    deviations = np.sqrt(_squares(strata).sum(axis=0) / np.maximum(freedom, 1))
+    told = (freedom >= 2) & (deviations > ROUNDING * abs(means))
+    corrected = means / np.where(told, deviations, 1) * (1 - 3 / (4 * np.maximum(freedom, 1) - 1))
+    return np.where(told, corrected, np.nan)
+
+
+def _p_values(strata: Sequence[Values], sizes: Counts) -> Values:
+    """Of the t-tests, NaN where a stratum has a single pair; without any variance 1 for no difference, else 0."""
+    repeated = np.maximum(sizes - 1, 1)
+    errors, means = _squares(strata) / repeated / sizes, _means(strata)
+    error = errors.sum(axis=0)
+    varies = error > 0
+    freedom = error**2 / np.where(varies, (errors**2 / repeated).sum(axis=0), 1)
+    student = abs(means) / np.sqrt(np.where(varies, error, 1)) * len(strata)
+    p_values = np.where(varies, 2 * t.sf(student, np.where(varies, freedom, 1)), means == 0)
+    return np.where((sizes > 1).all(axis=0), p_values, np.nan)
+
+
+def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The same with p corrected for how many they are; who is better only by chance among many is not told apart.
+
+    The comparisons on one scenario are one family. A verdict then needs an interval without zero and a p below 5 %.
+
+    Source: Holm 1979, A simple sequentially rejective multiple test procedure.
+    """
+    families: dict[str, list[int]] = {}
+    for index, comparison in enumerate(comparisons):
+        if comparison.p is not None:
+            families.setdefault(comparison.scenario, []).append(index)
+    corrected = list(comparisons)
+    for family in families.values():
+        for index, p in zip(family, holm([comparisons[index].p or 0.0 for index in family]), strict=True):
+            told = comparisons[index].verdict
+            doubtful = told in ("better", "worse") and p >= 1 - CONFIDENCE
+            corrected[index] = replace(comparisons[index], p=p, verdict="cannot tell" if doubtful else told)
+    return corrected
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values such that rejecting those below a level errs once in all with at most that probability."""
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(order), 0, -1)
+    steps = np.maximum.accumulate(np.asarray(p_values)[order] * factors).clip(max=1.0)
+    corrected = np.empty(len(order))
+    corrected[order] = steps
+    return [float(p) for p in corrected]
+
+
+def superiority(strata: Sequence[Values], higher_is_better: bool) -> npt.NDArray[np.bool_]:
+    """Who is better than whom, of shape (K, K): the interval of their paired difference excludes zero.
+
+    Args:
+        strata: for each scenario the values, of shape (seeds, K), NaN where there is none; pairs that share no seed on
+            some scenario are not told apart.
+        higher_is_better: else lower.
+    """
+    K = strata[0].shape[1]
+    signs = np.zeros((K, K), dtype=np.int64)
+    whole = np.all([(~np.isnan(values)).all(axis=0) & (len(values) > 1) for values in strata], axis=0)
+    if whole.any():
+        signs[np.ix_(whole, whole)] = _signs_of_whole([values[:, whole] for values in strata])
+    first, second = np.nonzero(np.triu(~np.outer(whole, whole), k=1))
+    signs[first, second] = _signs([_paired(values[:, first], values[:, second]) for values in strata])
+    signs[second, first] = -signs[first, second]
+    return np.asarray(signs > 0 if higher_is_better else signs < 0)
+
+
+def _signs_of_whole(strata: Sequence[Values]) -> npt.NDArray[np.int64]:
+    """On which side of zero the interval of each pair's difference lies, 0 for both; where nobody misses a seed.
+
+    That of no more than a few resampled differences lie on the other side is all that has to be known of an interval.
+    """
+    K = strata[0].shape[1]
+    means, beyond = resampled_means(strata), tail(tuple(map(len, strata)))
+    negligible = ROUNDING * max((abs(values).max(initial=0) for values in strata), default=0)
+    signs = np.zeros((K, K), dtype=np.int64)
+    for k in range(K):
+        difference = means[k] - means[k + 1 :]
+        above = (difference <= negligible).sum(axis=1) <= beyond
+        signs[k, k + 1 :] = above.astype(np.int64) - ((difference >= -negligible).sum(axis=1) <= beyond)
+    return np.asarray(signs - signs.T)
+
+
+def _signs(differences: Sequence[Values]) -> npt.NDArray[np.int64]:
+    """The same for any pairs, of shape (pairs,); of a single shared seed, the side on which the difference lies."""
+    signs = _common_sign(differences)
+    open_ = np.flatnonzero(signs == 0)
+    intervals = mean_intervals([values[:, open_] for values in differences])
+    signs[open_] = (intervals.low > 0).astype(np.int64) - (intervals.high < 0)
+    return signs
+
+
+def _common_sign(differences: Sequence[Values]) -> npt.NDArray[np.int64]:
+    """1 or -1 where all pairs agree in it, as then all of their resampled means do; else 0."""
+    shared = np.all([(~np.isnan(values)).any(axis=0) for values in differences], axis=0)
+    above = np.all([((values > 0) | np.isnan(values)).all(axis=0) for values in differences], axis=0)
+    below = np.all([((values < 0) | np.isnan(values)).all(axis=0) for values in differences], axis=0)
+    return np.asarray((shared & above).astype(np.int64) - (shared & below))
+
+
+__all__ = ["ALL", "Comparison", "Pair", "Verdict", "adjusted", "compare", "holm", "superiority"]

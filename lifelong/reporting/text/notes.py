@@ -1,0 +1,60 @@
+"""What a reader of a ranking must know: what its numbers are, and before trusting its ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lifelong.measures.metrics import RANKING, RUN_METRICS
+from lifelong.reporting.statistics.standings import Table
+from lifelong.reporting.text.words import heading
+
+INTERVAL = "95 % bootstrap interval over seeds"
+
+
+def notes(table: Table, metrics: Sequence[str]) -> list[str]:
+    """What a reader must know before trusting the ranks."""
+    return [*_other_ranking(table, metrics), *_few_seeds(table), *_incomplete(table), *_impossible(table)]
+
+
+def _other_ranking(table: Table, metrics: Sequence[str]) -> list[str]:
+    first = next(iter(table.rows[0].ranks)) if table.rows else metrics[0]
+    if first == metrics[0]:
+        return []
+    wanted, found = (RUN_METRICS[name].title.lower() for name in (metrics[0], first))
+    return [f"There is no {wanted} here: ranked by {found}."]
+
+
+def _few_seeds(table: Table) -> list[str]:
+    ranked = [row for row in table.rows if row.rank is not None]
+    if not ranked or all(row.enough for row in ranked):
+        return []
+    first = next(iter(ranked[0].ranks))
+    if all(row.metrics[first].low is None for row in ranked):
+        return ["This ranking rests on one seed: there is no interval, and differences may be chance."]
+    if any(row.enough for row in ranked):
+        return ["Some rows rest on few seeds (see cells): their intervals are too narrow, their ranks rough."]
+    return ["This ranking rests on few seeds (see cells): intervals are too narrow, and ranks rough."]
+
+
+def _incomplete(table: Table) -> list[str]:
+    if not table.overall or all(row.rank is not None for row in table.rows):
+        return []
+    return ["Who is not on every scenario has no mean and no rank here: a mean over fewer is another number."]
+
+
+def _impossible(table: Table) -> list[str]:
+    return [f"Impossible: {'; '.join(table.impossible)}."] if table.impossible else []
+
+
+def legend(metrics: Sequence[str]) -> list[str]:
+    formulas = [f"{heading(name)}: {RUN_METRICS[name].formula}" for name in metrics]
+    first, *second = (RUN_METRICS[name].title.lower() for name in metrics[:RANKING])
+    return [
+        *formulas,
+        f"In brackets: {INTERVAL} (expanded percentile). cells: runs that are ok, of those planned.",
+        f"Ranked by {first}" + "".join(f"; the second # ranks by {name}" for name in second) + ". A rank is one more "
+        "than how many are better by a paired difference whose interval excludes zero.",
+    ]
+
+
+__all__ = ["INTERVAL", "legend", "notes"]

@@ -1,0 +1,92 @@
+"""W&B runs made again from records alone; what has been sent is not sent twice, and what was interrupted goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifelong.errors import UsageError
+from lifelong.reporting.wandb.access import NO_KEY, forget_runs, has_credentials, reason, server_is_away
+from lifelong.reporting.wandb.ledger import Ledger, Target
+from lifelong.reporting.wandb.record import PROJECT, TIMEOUT_S, Mode, log_record
+from lifelong.running.records import Record
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What came of a push."""
+
+    sent: int
+    already: int
+    """Were there before, with the same content."""
+    warnings: list[str]
+    """Why some were not sent, one sentence for each reason."""
+
+
+def _unheard(_: int) -> None:
+    pass
+
+
+def push(
+    records: Collection[Record],
+    *,
+    mode: Mode,
+    directory: Path,
+    project: str = PROJECT,
+    entity: str | None = None,
+    protocols: Mapping[str, str] | None = None,
+    again: bool = False,
+    timeout_s: float = TIMEOUT_S,
+    advanced: Callable[[int], None] = _unheard,
+) -> Pushed:
+    """Send records that this target does not have yet; a run that is there with other content is replaced.
+
+    An upload counts from when it is finished: one that was interrupted is made again as a whole, under the same id.
+    Once the server is found to be away, it is not asked again.
+
+    Args:
+        records: of any boards.
+        mode, directory, project, entity, timeout_s: as for `log_record`; the folder also holds the list of uploads.
+        protocols: by scenario name.
+        again: send what is there already, too.
+        advanced: is called after each record with the number of those that are done.
+
+    Raises:
+        UsageError: if `mode` is online and there is no API key.
+    """
+    if mode == "online" and not has_credentials():
+        raise UsageError(f"W&B: {NO_KEY}, or write files only with --offline")
+    ledger = Ledger(directory, Target.of(mode, project, entity))
+    waiting = [record for record in records if again or record not in ledger]
+    already, sent = len(records) - len(waiting), 0
+    lost: Counter[str] = Counter()
+    for done, record in enumerate(waiting):
+        advanced(already + done)
+        protocol = (protocols or {}).get(record.spec.scenario.name)
+        try:
+            log_record(
+                record,
+                mode=mode,
+                directory=directory,
+                project=project,
+                entity=entity,
+                protocol=protocol,
+                timeout_s=timeout_s,
+            )
+        except Exception as error:
+            forget_runs()
+            if server_is_away(error):
+                lost[reason(error)] += len(waiting) - done
+                break
+            lost[reason(error)] += 1
+        else:
+            ledger.add(record)
+            sent += 1
+    advanced(already + sent + lost.total())
+    warnings = [f"W&B: {n} of {len(waiting)} runs were not sent ({why})" for why, n in lost.items()]
+    return Pushed(sent, already, warnings)
+
+
+__all__ = ["Pushed", "push"]

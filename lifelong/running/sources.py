@@ -1,0 +1,110 @@
+"""Records wherever they lie: in a folder, in a tree of them, in published files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+
+from lifelong.errors import UsageError
+from lifelong.running.bounds import plain, read_bytes
+from lifelong.running.published import lines
+from lifelong.running.records import Record, below, parse, why
+
+SUFFIXES = (".json", ".jsonl", ".jsonl.gz")
+MOST = 100
+"""Lines of a published file that may be damaged: beyond, it is something else."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A record and where it lies, or what should be one."""
+
+    path: Path
+    record: Record | None = None
+    line: int | None = None
+    """Of a published file, counted from one."""
+    reason: str = ""
+    """Why it is no record."""
+
+    @property
+    def where(self) -> str:
+        return plain(str(self.path)) + (f":{self.line}" if self.line else "")
+
+
+def find(place: Path) -> Iterator[Found]:
+    """The records in a place, one by one, and what should be one and is not.
+
+    Rankings that lie beside them (`lifelong board --format json`) are passed over.
+
+    Args:
+        place: a folder with records, or published files, anywhere below it; or one such file.
+
+    Raises:
+        UsageError: if there is no such place.
+    """
+    place = existing(place)
+    if place.is_dir():
+        for path in below(place, "*.json*"):
+            yield from _in(path)
+    elif place.name.endswith(SUFFIXES):
+        yield from _in(place)
+    else:
+        raise UsageError(f"{place}: records lie in {', '.join(SUFFIXES)}")
+
+
+def existing(place: Path) -> Path:
+    """The place, with `~` resolved.
+
+    Raises:
+        UsageError: if there is no such place.
+    """
+    if not (place := place.expanduser()).exists():
+        raise UsageError(f"no folder or file {str(place)!r}")
+    return place
+
+
+def _in(path: Path) -> Iterator[Found]:
+    """The records in one file; none in a file of another kind, or a folder."""
+    if path.is_dir() or not path.name.endswith(SUFFIXES):
+        return
+    if path.suffix != ".json":
+        yield from _published(path)
+        return
+    content = b""
+    try:
+        content = read_bytes(path)
+        yield Found(path, parse(content))
+    except (OSError, ValueError) as error:
+        if rankings(content) is None:
+            yield Found(path, reason=why(error))
+
+
+def _published(path: Path) -> Iterator[Found]:
+    damaged = 0
+    try:
+        for number, line in enumerate(lines(path), start=1):
+            try:
+                yield Found(path, parse(line), number)
+            except ValueError as error:
+                yield Found(path, line=number, reason=str(error))
+                damaged += 1
+            if damaged == MOST:
+                raise UsageError(f"{path}: {MOST} lines are no records; the rest is not read")
+    except UsageError as error:
+        yield Found(path, reason=plain(str(error)).removeprefix(f"{plain(str(path))}: "))
+
+
+def rankings(content: bytes) -> dict[str, Any] | None:
+    """What `lifelong board --format json` wrote; None if the content is something else."""
+    try:
+        found = from_json(content)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("tables"), list) else None
+
+
+__all__ = ["Found", "existing", "find", "rankings"]

@@ -1,0 +1,1 @@
+"""Whether results can be believed: checked against their board, recomputed, rerun."""

@@ -1,0 +1,157 @@
+"""Whether a board's records belong together: each once, all seeds, the same data, and what they were made by."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+
+from lifelong.registry import strategies
+from lifelong.running.agreement import difference
+from lifelong.running.plan import Plan
+from lifelong.running.records import Record
+from lifelong.running.sources import Found
+from lifelong.verification.closed import Division
+from lifelong.verification.finding import Finding
+
+Held = Sequence[tuple[Record, Found]]
+"""Records with where they lie."""
+
+
+def on_board(name: str, held: Held, plan: Plan | None) -> list[Finding]:
+    """What is found when a board's records are looked at together.
+
+    Args:
+        name: the board's.
+        held: its records.
+        plan: of the board with these records; None where the board is not known.
+
+    Raises:
+        UsageError: if the board's closed ranges name what there is not.
+    """
+    records = list({record.key: record for record, _ in held}.values())
+    findings = [*_twice(held), *_copied(name, records), *_data(held), *_versions(name, records)]
+    if plan is not None:
+        division = Division(plan.board, tuple(plan.cells))
+        findings += [*_open(held, division), *_missing(plan, division), *_coverage(plan)]
+    return findings
+
+
+def _twice(held: Held) -> Iterator[Finding]:
+    """The same run may lie in several files, with the same result."""
+    first: dict[str, tuple[Record, Found]] = {}
+    for record, found in held:
+        known, other = first.setdefault(record.key, (record, found))
+        if found is other:
+            continue
+        if found.path == other.path:
+            yield Finding("keys", found.where, f"the same run stands at line {other.line} already")
+        if record.status == known.status and (apart := difference(record, known)):
+            yield Finding("conflicts", found.where, f"R differs by up to {apart:.3g} from that of {other.where}")
+
+
+def _copied(name: str, records: Sequence[Record]) -> Iterator[Finding]:
+    """Another seed gives other numbers: what agrees in all of them, losses among them, was not run twice."""
+    seen: dict[Hashable, Record] = {}
+    for record in records:
+        if not record.ok or all(entry.online_loss is None for entry in record.learning):
+            continue
+        result = (_row(record), str(record.accuracy), str([entry.online_loss for entry in record.learning]))
+        other = seen.setdefault(result, record)
+        if other.spec.seed != record.spec.seed:
+            both = f"seeds {other.spec.seed} and {record.spec.seed} have the same results, bit for bit"
+            yield Finding("seeds", _who(name, record), both)
+
+
+def _row(record: Record) -> str:
+    """All but the seed."""
+    return record.spec.model_copy(update={"seed": 0}).canonical
+
+
+def _who(board: str, record: Record) -> str:
+    return f"{board} · {record.spec.scenario.name} · {record.spec.strategy.name}"
+
+
+def _data(held: Held) -> Iterator[Finding]:
+    """One scenario, with one setting, is made of one set of data."""
+    groups: dict[str, list[tuple[str | None, Found]]] = defaultdict(list)
+    for record, found in held:
+        if record.ok:
+            groups[record.spec.scenario.model_dump_json()].append((record.provenance.data_sha256, found))
+    for group in groups.values():
+        usual, _ = Counter(data for data, _ in group).most_common(1)[0]
+        for data, found in group:
+            if data != usual:
+                yield Finding("data", found.where, f"made of {_brief(data)}, and most others of {_brief(usual)}")
+
+
+def _brief(digest: str | None) -> str:
+    return "data without a hash" if digest is None else f"the data {digest[:12]}"
+
+
+def _versions(name: str, records: Sequence[Record]) -> Iterator[Finding]:
+    """What differs between the records, and where it does from what is installed."""
+    libraries: dict[str, Counter[str]] = defaultdict(Counter)
+    methods: dict[str, Counter[int]] = defaultdict(Counter)
+    for record in records:
+        for library, version in record.provenance.versions.items():
+            libraries[library][version] += 1
+        methods[record.spec.strategy.name][record.spec.strategy.version] += 1
+    for what, found in (libraries | methods).items():
+        if len(found) > 1:
+            told = ", ".join(f"{version} ({count})" for version, count in found.most_common())
+            yield Finding("versions", name, f"{what}: {told}", "note")
+    for method, versions in methods.items():
+        entry = strategies.all().get(method)
+        if entry is not None and set(versions) - {entry.version}:
+            yield Finding("versions", name, f"{method} is installed in version {entry.version}", "note")
+
+
+def _open(held: Held, division: Division) -> Iterator[Finding]:
+    """Runs outside of what the board allows."""
+    for record, found in held:
+        if outside := division.outside(record.spec):
+            yield Finding("closed ranges", found.where, "; ".join(outside), "open")
+
+
+def _missing(plan: Plan, division: Division) -> Iterator[Finding]:
+    """Seeds that a row of the tables lacks, and a floor or a ceiling that is not there at all."""
+    board = plan.board
+    there = [record for record in plan.records.values() if division.on_the_board(record.spec)]
+    rows: dict[str, list[Record]] = defaultdict(list)
+    for record in there:
+        rows[_row(record)].append(record)
+    for group in rows.values():
+        if absent := sorted(set(board.seeds) - {record.spec.seed for record in group}):
+            yield Finding("seeds", _who(board.name, group[0]), f"no record of {_seeds(absent)}")
+    scenarios = {record.spec.scenario.name for record in there}
+    present = {(record.spec.scenario.name, record.spec.strategy.name) for record in there}
+    absent_rows = {(cell.scenario.name, cell.strategy.name): cell for cell in plan.cells if cell.state == "missing"}
+    for (scenario, strategy), cell in absent_rows.items():
+        if scenario in scenarios and (scenario, strategy) not in present and cell.strategy.role in ("floor", "ceiling"):
+            yield Finding(
+                "floor and ceiling", f"{board.name} · {scenario}", f"no record of {strategy}, the {cell.strategy.role}"
+            )
+
+
+def _coverage(plan: Plan) -> Iterator[Finding]:
+    states = Counter(cell.state for cell in plan.cells)
+    possible = states.total() - states["impossible"]
+    told = f"{states['done']} of {possible} cells are done, {states['failed']} failed, {states['missing']} missing"
+    yield Finding("coverage", plan.board.name, told, "note")
+    missing: dict[str, list[int]] = defaultdict(list)
+    for cell in plan.cells:
+        if cell.state == "missing":
+            missing[f"{plan.board.name} · {cell.scenario.name} · {cell.strategy.name}"].append(cell.seed)
+        if cell.state == "failed" and cell.record is not None:
+            yield Finding(
+                "coverage", _who(plan.board.name, cell.record), f"seed {cell.seed}: {cell.record.reason}", "note"
+            )
+    for row, seeds in missing.items():
+        yield Finding("coverage", row, f"missing: {_seeds(seeds)}", "note")
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return ("seed " if len(seeds) == 1 else "seeds ") + ", ".join(map(str, seeds))
+
+
+__all__ = ["on_board"]

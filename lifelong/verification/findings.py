@@ -1,0 +1,107 @@
+"""How the findings of a verification are shown: for a person, grouped, and for a program, whole."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import inf
+
+from rich.console import Console
+from rich.text import Text
+
+from lifelong.running.bounds import plain
+from lifelong.verification.finding import Finding, Level
+from lifelong.verification.rerun import TOLERANCE, Rerun
+
+HEADS: dict[Level, tuple[str, str]] = {
+    "fails": ("Fails", "bold red"),
+    "open": ("Open: outside of what the board allows closed runs to choose", "bold yellow"),
+    "note": ("Notes", "bold"),
+}
+LISTED = 20
+"""Of one kind, for a person."""
+NOT_CHECKED = (
+    "Not checked: whether data sets on this machine have the hashes that records tell; whether anything was measured "
+    "as it is told, which only --rerun can say."
+)
+
+
+def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """What fails first, each with its place; what else is said of several places is said once."""
+    for level, (head, style) in HEADS.items():
+        chosen = [finding for finding in findings if finding.level == level]
+        if chosen:
+            console.print(Text(head, style=style))
+        for check in dict.fromkeys(finding.check for finding in chosen):
+            told = _lines([finding for finding in chosen if finding.check == check], each=level == "fails")
+            console.print(Text(f"  {check}"))
+            for line in told[:LISTED]:
+                console.print(Text(f"    {line}"), soft_wrap=True)
+            if len(told) > LISTED:
+                console.print(Text(f"    and {len(told) - LISTED} more; --json tells all", style="dim"))
+    console.print(Text(NOT_CHECKED, style="dim"), soft_wrap=True)
+
+
+def _lines(findings: Sequence[Finding], each: bool) -> list[str]:
+    if each:
+        return [f"{finding.where}: {finding.what}" for finding in findings]
+    places: dict[str, list[str]] = defaultdict(list)
+    for finding in findings:
+        places[finding.what].append(finding.where)
+    return [
+        f"{first}{f' and {len(others)} more' if others else ''}: {what}" for what, (first, *others) in places.items()
+    ]
+
+
+def print_reruns(console: Console, reruns: Sequence[Rerun]) -> None:
+    """One line for each, and how the verdicts were come to."""
+    for rerun in reruns:
+        console.print(Text(f"{name(rerun)}: {verdict(rerun)}"), soft_wrap=True)
+    console.print(
+        Text(
+            "The same processor, versions, commit and device must give R, capacity and events bit for bit; others R to "
+            f"{TOLERANCE:g} in each entry.",
+            style="dim",
+        ),
+        soft_wrap=True,
+    )
+
+
+def name(rerun: Rerun) -> str:
+    """`digits-class · ewc · seed 3`."""
+    spec = rerun.record.spec
+    return plain(f"{spec.scenario.name} · {spec.strategy.name} · seed {spec.seed}")
+
+
+def verdict(rerun: Rerun) -> str:
+    """The verdict with what it rests on."""
+    if rerun.verdict in ("identical", "failed"):
+        return rerun.verdict + (f": {rerun.reason}" if rerun.reason else "")
+    place = "here" if rerun.same_place else "on another machine, or with other versions"
+    return f"{rerun.verdict}: R differs by up to {rerun.difference:.3g}, {place}"
+
+
+def as_json(records: int, findings: Sequence[Finding], reruns: Sequence[Rerun]) -> str:
+    """All of it, for programs."""
+    content = {
+        "records": records,
+        "findings": [asdict(finding) for finding in findings],
+        "reruns": [
+            {
+                "board": rerun.record.board,
+                "key": rerun.record.key,
+                "run": name(rerun),
+                "verdict": rerun.verdict,
+                "difference": None if rerun.difference in (None, inf) else rerun.difference,
+                "same_place": rerun.same_place,
+                "reason": rerun.reason,
+            }
+            for rerun in reruns
+        ],
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+__all__ = ["as_json", "name", "print_findings", "print_reruns", "verdict"]

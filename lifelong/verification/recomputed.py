@@ -1,0 +1,135 @@
+"""Rankings that lie beside records, compared with what the records come to: number by number, or cell by cell.
+
+Ranks are not compared: they depend on who else is in a table, which may show a part of its board.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lifelong.measures.metrics import RUN_METRICS
+from lifelong.reporting.statistics.scores import Contest
+from lifelong.reporting.statistics.standings import standings
+from lifelong.reporting.text.rankings import as_data, render
+from lifelong.reporting.text.words import escape, heading
+from lifelong.running.bounds import read_bytes
+from lifelong.running.records import below, why
+from lifelong.running.sources import rankings
+from lifelong.verification.finding import Finding
+
+ROUNDING = 1e-9
+"""What machines may differ by, relative."""
+NUMBERS = ("mean", "low", "high", "n")
+HEADINGS = {heading(name): name for name in RUN_METRICS}
+
+Rows = Mapping[tuple[str, str], Mapping[str, Any]]
+"""By scenario and strategy, what is told by its name."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a file tells: numbers, or the text of cells."""
+
+    metrics: tuple[str, ...]
+    rows: Rows
+
+
+def wrong(place: Path, boards: Mapping[str, Sequence[Contest]]) -> Iterator[Finding]:
+    """Where rankings say something else than the records.
+
+    Args:
+        place: below it lie rankings, as `lifelong board --format json` or `--format md` writes them.
+        boards: the contests of each board by its name. A ranking belongs to the board that its path names, else to one
+            with such a scenario; one that belongs to none is left alone.
+    """
+    for path in sorted([*below(place, "*.json"), *below(place, "*.md")]):
+        try:
+            ranking = (_in_markdown if path.suffix == ".md" else _in_json)(read_bytes(path))
+        except (OSError, ValueError) as error:
+            yield Finding("rankings", str(path), why(error))
+            continue
+        named = [contests for name, contests in boards.items() if name in (path.stem, *path.parts)]
+        told_of = {scenario for scenario, _ in ranking.rows}
+        for contests in named or boards.values():
+            if told_of & {name for contest in contests for name in (contest.scenario, escape(contest.scenario))}:
+                expected = _recomputed(contests, ranking.metrics, as_text=path.suffix == ".md")
+                yield from (Finding("rankings", str(path), what) for what in _differences(ranking.rows, expected))
+                break
+
+
+def _recomputed(contests: Sequence[Contest], metrics: Sequence[str], as_text: bool) -> Rows:
+    tables = standings(contests, metrics)
+    if as_text:
+        return _in_markdown(render(tables, "md", metrics).encode()).rows
+    return _numbers(as_data(tables, metrics))
+
+
+def _differences(told: Rows, expected: Rows) -> Iterator[str]:
+    scenarios = {scenario for scenario, _ in expected}
+    for (scenario, strategy), cells in told.items():
+        where = f"{scenario} · {strategy}"
+        if (own := expected.get((scenario, strategy))) is not None:
+            wrong = [name for name in cells if name in own and not _same(cells[name], own[name])]
+            if wrong:
+                yield f"{where}: " + "; ".join(f"{name} is {cells[name]}, by the records {own[name]}" for name in wrong)
+        elif scenario in scenarios:
+            yield f"{where}: no such row by the records"
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)
+    return bool(one == other)
+
+
+def _in_json(content: bytes) -> Ranking:
+    """A ranking as data; empty if the content is something else."""
+    found = rankings(content) if b'"tables"' in content else None
+    if found is None:
+        return Ranking((), {})
+    try:
+        rows = _numbers(found)
+    except (AttributeError, KeyError, OverflowError, TypeError):
+        raise ValueError("rankings without scenarios, strategies or metrics") from None
+    names = dict.fromkeys(name.rpartition(".")[0] for cells in rows.values() for name in cells)
+    return Ranking(tuple(name for name in names if name in RUN_METRICS), rows)
+
+
+def _numbers(found: Mapping[str, Any]) -> Rows:
+    return {
+        (str(table["scenario"]), str(row["strategy"])): {
+            f"{metric}.{name}": None if interval.get(name) is None else float(interval[name])
+            for metric, interval in row["metrics"].items()
+            for name in NUMBERS
+        }
+        for table in found["tables"]
+        for row in table["rows"]
+    }
+
+
+def _in_markdown(content: bytes) -> Ranking:
+    """The rankings on a page, each below its scenario's name; other tables are passed over."""
+    rows: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    title, headings = "", list[str]()
+    for line in content.decode().splitlines():
+        if line.startswith("#"):
+            title = line.lstrip("#").strip()
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if not cells:
+            headings = []
+        elif cells[:2] == ["#", "strategy"]:
+            headings = cells
+        elif headings and not set(line) <= set("|-: "):
+            pairs = list(zip(headings, cells, strict=False))
+            rows[title, pairs[1][1]].update((name, cell) for name, cell in pairs[2:] if name != "#")
+    names = dict.fromkeys(HEADINGS[name] for cells in rows.values() for name in cells if name in HEADINGS)
+    return Ranking(tuple(names), rows)
+
+
+__all__ = ["wrong"]

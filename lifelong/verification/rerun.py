@@ -1,0 +1,141 @@
+"""Runs done again, to see whether a record tells what happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import SystemRandom
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from lifelong.contracts import Entry
+from lifelong.errors import UsageError
+from lifelong.models import MODELS
+from lifelong.registry import scenarios, strategies
+from lifelong.running import launch
+from lifelong.running.agreement import difference, identical
+from lifelong.running.launch import Options
+from lifelong.running.plan import Cell, Plan
+from lifelong.running.records import Record, Store
+from lifelong.running.scheduler import Advanced, Finished
+from lifelong.running.spec import Choice, Spec
+
+TOLERANCE = 0.05
+"""Of each entry of R, elsewhere. Of 60 runs of digits-v1 under other vector instructions, 57 gave the same R bit for
+bit, and one an entry that was off by 0.014. Two of a rule with a sharp threshold were off by up to 0.31: whether such a
+run differs by rounding or by more is for a person to judge."""
+SHORTEST = 8
+"""Of a key, digits that tell it from others."""
+Verdict = Literal["identical", "within tolerance", "differs", "failed"]
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A record, and what came of the same run now."""
+
+    record: Record
+    verdict: Verdict
+    difference: float | None
+    """The largest between entries of R, in [0, 1]; None where the run failed."""
+    same_place: bool
+    """Whether it ran on the same kind of machine with the same versions: only bits will do."""
+    reason: str = ""
+    """Why it failed."""
+
+
+def choose(plans: Iterable[Plan], number: int, keys: Sequence[str] = ()) -> list[tuple[Plan, Cell]]:
+    """Runs that are ok and can be done again here: those of the keys, or as many as asked for by chance.
+
+    The chance is the system's own: nobody can know beforehand which run will be asked for.
+
+    Raises:
+        UsageError: if there is no such run.
+    """
+    possible = [(plan, cell) for plan in plans for cell in _cells(plan)]
+    for key in keys:
+        if len(key) < SHORTEST or not any(_key(cell).startswith(key) for _, cell in possible):
+            raise UsageError(f"--key {key!r}: give at least {SHORTEST} digits of a run that is ok and installed")
+    if keys:
+        return [(plan, cell) for plan, cell in possible if _key(cell).startswith(tuple(keys))]
+    if not possible:
+        raise UsageError("none of these runs can be done again: they failed, or what they need is not installed")
+    return SystemRandom().sample(possible, min(number, len(possible)))
+
+
+def _key(cell: Cell) -> str:
+    return cell.spec.key if cell.spec else ""
+
+
+def _cells(plan: Plan) -> Iterator[Cell]:
+    """The runs that are ok and possible here, as if they had not been run."""
+    planned = {cell.spec.key: cell for cell in plan.cells if cell.spec is not None}
+    for record in plan.records.values():
+        if record.ok and (cell := planned.get(record.key) or _unplanned(record.spec)) is not None:
+            yield replace(cell, state="missing", record=record)
+
+
+def _unplanned(spec: Spec) -> Cell | None:
+    """The cell of a run that no board plans; None unless all of it is installed, and takes the values that it names."""
+    scenario, strategy = scenarios.all().get(spec.scenario.name), strategies.all().get(spec.strategy.name)
+    if scenario is None or strategy is None or spec.model.name not in MODELS or strategy.refusal(scenario):
+        return None
+    chosen = ((spec.scenario, scenario), (spec.strategy, strategy), (spec.model, MODELS[spec.model.name]))
+    if not all(_takes(entry, choice) for choice, entry in chosen):
+        return None
+    return Cell(scenario, strategy, spec.seed, "missing", spec, references=(scenario.name, strategy.name))
+
+
+def _takes(entry: Entry, choice: Choice) -> bool:
+    """Whether a stranger's values are those that an installed function would be called with."""
+    if choice.code_sha256 is not None or choice.version != entry.version:
+        return False
+    try:
+        resolved = Choice(name=entry.name, parameters=entry.resolve(choice.parameters))
+    except UsageError:
+        return False
+    return bool(resolved.model_dump(mode="json")["parameters"] == choice.parameters)
+
+
+def rerun(chosen: Sequence[tuple[Plan, Cell]], options: Options, tell: Callable[[Rerun], None]) -> list[Rerun]:
+    """Do runs again, in a folder that is thrown away, and compare what they come to.
+
+    Raises:
+        UsageError: if the device or the data cannot be used.
+    """
+    with TemporaryDirectory(prefix="lifelong-rerun-") as folder:
+        out, records, jobs = Path(folder), {}, []
+        for plan, cell in chosen:
+            store = Store(out, plan.board.name)
+            jobs += launch.make_jobs(Plan(plan.board, [cell]), store, options)
+            records[plan.board.name, _key(cell)] = cell.record
+        compared: list[Rerun] = []
+
+        def hear(event: Advanced | Finished) -> None:
+            if isinstance(event, Finished) and (before := records[event.job.board, event.job.spec.key]) is not None:
+                compared.append(compare(before, event.record))
+                tell(compared[-1])
+
+        launch.run(jobs, options, hear)
+    return compared
+
+
+def compare(record: Record, again: Record) -> Rerun:
+    """What a rerun says of a record."""
+    same_place = _place(record) == _place(again)
+    if not again.ok:
+        return Rerun(record, "failed", None, same_place, f"{again.status}: {again.reason}")
+    apart = difference(record, again)
+    if identical(record, again):
+        return Rerun(record, "identical", apart, same_place)
+    agree = not same_place and apart <= TOLERANCE
+    return Rerun(record, "within tolerance" if agree else "differs", apart, same_place)
+
+
+def _place(record: Record) -> tuple[object, ...]:
+    """What bits depend on."""
+    told = record.provenance
+    return told.versions, told.commit, told.cpu, told.device, told.threads
+
+
+__all__ = ["TOLERANCE", "Rerun", "Verdict", "choose", "compare", "rerun"]
