@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -172,7 +173,7 @@ def run(
     except KeyboardInterrupt:
         say("stopped; what is done is kept, and the same command goes on from there")
         raise typer.Exit(130) from None
-    print_board(board, wishes, out, "table", ())
+    print_board(board, wishes, out)
     if failed:
         raise typer.Exit(1)
 
@@ -217,7 +218,7 @@ def board_(
     if output is not None and form is Form.table:
         raise UsageError("--output: a table is for the terminal; choose --format md, csv, json or jsonl")
     wishes = wishes_of(strategy, scenario, seeds, settings)
-    print_board(board, wishes, out, form.value, tuple(metric or ()), published, output)
+    print_board(board, wishes, out, form, metric, published, output)
 
 
 app.command()(compare)
@@ -247,6 +248,9 @@ def _timeout(text: str) -> float:
 
 def main() -> None:
     """The `lifelong` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no arrow shows another sign, not a traceback
     try:
         app()
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""Warnings stay what `pyproject.toml` makes of them; and records that contradict themselves in nothing."""
+"""Warnings as `pyproject.toml` has them, and records in which nothing contradicts anything else."""
 
 from __future__ import annotations
 
@@ -44,18 +44,14 @@ def sound(specs: dict[tuple[str, int], Spec]) -> Make:
         spec = changes.pop("spec", specs[strategy, seed])
         level = LEVELS[strategy] + seed / 100
         trainings = 1 if strategy == "joint" else 3
-        R: list[list[float | None]] = [
-            [0.1] * 3,
-            *([[None] * 3] * 2 if trainings == 1 else [[level] * 3] * 2),
-            [level] * 3,
-        ]
+        between: list[float | None] = [None if trainings == 1 else level] * 3
         content = {
             "schema": 1,
             "key": spec.key,
             "board": "toy-v1",
             "spec": spec,
             "status": "ok",
-            "accuracy": R,
+            "accuracy": [[0.1] * 3, between, between, [level] * 3],
             "capacity": [capacity(step * 30 // trainings) for step in range(trainings + 1)],
             "learning": [{"online_loss": 1 / (i + level)} for i in range(trainings)],
             "times": {"train_s": [1.0] * trainings, "eval_s": [0.5] * (trainings + 1), "total_s": 9.0},

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, cast
 
+from lifelong.commands.options import Form
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lifelong.contracts import Role
     from lifelong.reporting.statistics.scores import Contest
+    from lifelong.reporting.text.rankings import Format
+    from lifelong.running.board import Board
+    from lifelong.running.job import Job
     from lifelong.running.launch import Options
     from lifelong.running.plan import Plan, Wishes
-    from lifelong.running.records import Store
+    from lifelong.running.records import Record, Store
     from lifelong.running.scheduler import Advanced
-
-Form = Literal["table", "md", "csv", "json", "jsonl"]
 
 
 def run_missing(name: str, wishes: Wishes, options: Options, out: Path) -> bool:
@@ -34,9 +37,8 @@ def run_missing(name: str, wishes: Wishes, options: Options, out: Path) -> bool:
         KeyboardInterrupt: if it was stopped; what is done is kept.
     """
     from lifelong.reporting.text.overview import summary
-    from lifelong.reporting.text.progress import display
     from lifelong.running import launch
-    from lifelong.running.scheduler import Finished
+    from lifelong.running.records import why
 
     made, store = planned(name, wishes, out)
     for reason in dict.fromkeys(cell.reason for cell in made.cells if cell.state == "impossible"):
@@ -46,25 +48,34 @@ def run_missing(name: str, wishes: Wishes, options: Options, out: Path) -> bool:
         for sentence in launch.rescue(made):
             say(sentence)
     except OSError as error:
-        raise UsageError(f"cannot write to {store.root}: {error.strerror or error}") from None
+        raise UsageError(f"cannot write to {store.root}: {why(error)}") from None
     if not jobs:
         say(f"nothing to run: {summary(made.cells)}")
         return any(cell.state == "failed" for cell in made.cells)
-    workers = launch.worker_count(options.workers, len(jobs))
     try:
-        with log_to_wandb(options, store) as log, display(stderr(), made.board.name, len(jobs), workers) as shown:
-
-            def tell(event: Advanced | Finished) -> None:
-                shown.show(event)
-                if isinstance(event, Finished):
-                    log(event.path)
-
-            records = launch.run(jobs, options, tell)
+        records = _carried_out(jobs, options, store)
     except OSError as error:
-        raise UsageError(f"cannot write to {store.root}: {error.strerror or error}; what is done is kept") from None
+        raise UsageError(f"cannot write to {store.root}: {why(error)}; what is done is kept") from None
     ended = {record.key for record in records}
     earlier = (cell for cell in made.cells if cell.state == "failed" and cell.record and cell.record.key not in ended)
     return not all(record.ok for record in records) or any(earlier)
+
+
+def _carried_out(jobs: Sequence[Job], options: Options, store: Store) -> list[Record]:
+    """The records of jobs, which are shown while they run, and logged to W&B as they end."""
+    from lifelong.reporting.text.progress import display
+    from lifelong.running import launch
+    from lifelong.running.scheduler import Finished
+
+    workers = launch.worker_count(options.workers, len(jobs))
+    with log_to_wandb(options, store) as log, display(stderr(), store.board, len(jobs), workers) as shown:
+
+        def tell(event: Advanced | Finished) -> None:
+            shown.show(event)
+            if isinstance(event, Finished):
+                log(event.path)
+
+        return launch.run(jobs, options, tell)
 
 
 @contextmanager
@@ -96,8 +107,8 @@ def print_board(
     name: str,
     wishes: Wishes,
     out: Path,
-    form: Form,
-    metrics: tuple[str, ...],
+    form: Form = Form.table,
+    metrics: Sequence[str] | None = None,
     published: Path | None = None,
     output: Path | None = None,
 ) -> None:
@@ -111,26 +122,48 @@ def print_board(
         metrics: instead of the board's.
         published: a file of records, instead of the folder.
         output: a file to write; compressed where its name ends in `.gz`.
+
+    Raises:
+        UsageError: if a name, a parameter or a file is wrong, or the file cannot be written.
     """
     from lifelong.reporting.statistics.standings import standings
-    from lifelong.reporting.text.overview import on_the_board
     from lifelong.reporting.text.rankings import print_tables, render
     from lifelong.running.published import as_lines
 
-    made, field = contests_of(name, wishes, out, published)
-    metrics = metrics or tuple(made.board.metrics)
-    if form == "jsonl":
-        write_out(output, as_lines(on_the_board(made, everyone=not wishes.strategies)))
+    if form == Form.jsonl:
+        _, records = records_of(name, wishes, out, published)
+        write_out(output, as_lines(records))
         return
-    tables = standings(field, metrics)
-    if form == "table":
-        print_tables(stdout(), tables, metrics)
+    made, field = contests_of(name, wishes, out, published)
+    chosen = metrics_of(metrics, made.board)
+    tables = standings(field, chosen)
+    if form == Form.table:
+        print_tables(stdout(), tables, chosen)
     else:
-        write_out(output, render(tables, form, metrics))
+        write_out(output, render(tables, cast("Format", form), chosen))
+
+
+def metrics_of(wished: Sequence[str] | None, board: Board) -> list[str]:
+    """Names of `RUN_METRICS`, each once: those that are asked for, by an alias too, else the board's.
+
+    Raises:
+        UsageError: if there is no metric of such a name.
+    """
+    from lifelong.measures.metrics import metric_name
+
+    return list(dict.fromkeys(map(metric_name, wished or board.metrics)))
 
 
 def contests_of(name: str, wishes: Wishes, out: Path, published: Path | None = None) -> tuple[Plan, list[Contest]]:
-    """A board's plan, and its records arranged for comparison; says what is missing or left out.
+    """A board's plan, and its records arranged for comparison; see `records_of`."""
+    from lifelong.reporting.statistics.scores import contests
+
+    made, records = records_of(name, wishes, out, published)
+    return made, contests(records, roles(), made.cells if records else ())
+
+
+def records_of(name: str, wishes: Wishes, out: Path, published: Path | None = None) -> tuple[Plan, list[Record]]:
+    """A board's plan, and the records that its tables are made of; says what is missing or left out.
 
     Args:
         name: the board's.
@@ -141,47 +174,45 @@ def contests_of(name: str, wishes: Wishes, out: Path, published: Path | None = N
     Raises:
         UsageError: if a name, a parameter or a file is wrong.
     """
-    from lifelong.registry import strategies
-    from lifelong.reporting.statistics.scores import contests
     from lifelong.reporting.text.overview import on_the_board
+    from lifelong.running.board import load_board
+    from lifelong.running.plan import make_plan
+    from lifelong.running.published import Published
 
-    made = _read_from(published, name, wishes) if published else _planned_aloud(name, wishes, out)
+    if published is None:
+        made, store = planned(name, wishes, out)
+        say_damaged(made, store)
+    else:
+        board = load_board(name)
+        made = make_plan(board, wishes, Published(published.expanduser(), board.name))
     records = on_the_board(made, everyone=not wishes.strategies)
     if not records:
         say(f"no records of {name} in {published or out} under these settings; start with: lifelong run {name}")
     if other := len(made.records) - len(records):
         say(f"{other} records of other scenarios, settings, seeds or strategies are left out")
-    roles = {entry.name: entry.role for entry in strategies.all().values()}
-    return made, contests(records, roles, made.cells if records else ())
-
-
-def _planned_aloud(name: str, wishes: Wishes, out: Path) -> Plan:
-    made, store = planned(name, wishes, out)
-    say_damaged(made, store)
-    return made
-
-
-def _read_from(published: Path, name: str, wishes: Wishes) -> Plan:
-    from lifelong.running.board import load_board
-    from lifelong.running.plan import make_plan
-    from lifelong.running.published import Published
-
-    loaded = load_board(name)
-    return make_plan(loaded, wishes, Published(published.expanduser(), loaded.name))
+    return made, records
 
 
 def write_out(path: Path | None, content: str) -> None:
-    """To stdout, or to a file."""
+    """To stdout, or to a file, compressed where its name ends in `.gz`.
+
+    Raises:
+        UsageError: if the file cannot be written.
+    """
     if path is None:
         sys.stdout.write(content)
         return
     from lifelong.running.published import compressed
-    from lifelong.running.records import write_whole
+    from lifelong.running.records import why, write_whole
 
+    written = compressed(content) if path.suffix == ".gz" else content.encode()
     try:
-        write_whole(path, compressed(content) if path.suffix == ".gz" else content.encode())
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            path.write_bytes(written)  # a device or a pipe, which a file must not take the place of
+        else:
+            write_whole(path, written)
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+        raise UsageError(f"cannot write {path}: {why(error)}") from None
 
 
 def planned(name: str, wishes: Wishes, out: Path) -> tuple[Plan, Store]:
@@ -201,6 +232,13 @@ def protocols() -> dict[str, str]:
     from lifelong.registry import scenarios
 
     return {entry.name: entry.protocol for entry in scenarios.all().values()}
+
+
+def roles() -> dict[str, Role]:
+    """The role of each installed strategy."""
+    from lifelong.registry import strategies
+
+    return {entry.name: entry.role for entry in strategies.all().values()}
 
 
 def stdout() -> Console:

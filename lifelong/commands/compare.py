@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from lifelong.commands.common import contests_of, say, stdout, write_out
+from lifelong.commands.common import contests_of, metrics_of, say, stdout, write_out
 from lifelong.commands.options import RESULTS, Form, Out, Published, Scenarios, Seeds, Sets, wishes_of
 from lifelong.errors import UsageError, unknown
 
 if TYPE_CHECKING:
+    from lifelong.contracts import Strategy
     from lifelong.reporting.statistics.comparison import Comparison, Pair
     from lifelong.reporting.statistics.scores import Contest
+    from lifelong.reporting.text.comparisons import Order
     from lifelong.reporting.text.rankings import Format
     from lifelong.running.board import Board
 
@@ -45,14 +48,18 @@ def compare(
     output: Annotated[Path | None, typer.Option("--output", help="Write to this file.")] = None,
 ) -> None:
     """Compare strategies, paired by seed: difference and interval, probability of improvement, effect size, verdict."""
-    _check(strategies or [], board, everyone or claims, pareto, form, output)
+    modes = [name for name, chosen in (("--all", everyone), ("--claims", claims), ("--pareto", pareto)) if chosen]
+    _check(strategies or [], board, modes, form, output)
+    if pareto and metric:
+        raise UsageError("--pareto names its metrics itself: leave out --metric")
     made, field = contests_of(board, wishes_of(None, scenario, seeds, settings), out, published)
     if not field:
         raise UsageError(f"nothing to compare: there are no records of {board}")
     if pareto:
-        _print_front(field, strategies or [], _metrics(pareto.split(",")), form, output)
+        metrics = metrics_of([name.strip() for name in pareto.split(",")], made.board)
+        _print_front(field, strategies or [], metrics, form, output)
         return
-    metrics = _metrics(metric or made.board.metrics[:2])
+    metrics = metrics_of(metric or made.board.metrics[:2], made.board)
     if claims:
         _print_claims(field, made.board, metrics, form, output)
         return
@@ -61,30 +68,24 @@ def compare(
     _print(field, comparisons, everyone, len(pairs) > 1, form, output)
 
 
-def _check(strategies: Sequence[str], board: str, everyone: bool, pareto: str, form: Form, output: Path | None) -> None:
+def _check(strategies: Sequence[str], board: str, modes: Sequence[str], form: Form, output: Path | None) -> None:
     """See that the options make sense together, before anything is read."""
     if not board:
         raise UsageError("which board? name it, as --board digits-v1 (see 'lifelong list boards')")
-    if not (strategies or everyone or pareto):
+    if not (strategies or modes):
         raise UsageError(
             "whom to compare? name strategies, as 'lifelong compare ewc si --board digits-v1', --all or --claims"
         )
-    if strategies and everyone:
-        raise UsageError("--all and --claims choose by themselves whom to compare: leave them out, or the strategies")
+    if len(modes) > 1:
+        raise UsageError(f"{' and '.join(modes)}: one at a time")
+    if strategies and modes in (["--all"], ["--claims"]):
+        raise UsageError(f"{modes[0]} chooses by itself whom to compare: leave it out, or the strategies")
     if len(set(strategies)) < len(strategies):
         raise UsageError(f"{next(s for s in strategies if strategies.count(s) > 1)!r} stands twice")
     if form is Form.jsonl:
         raise UsageError("--format jsonl is for records; choose table, md, csv or json")
     if output is not None and form is Form.table:
         raise UsageError("--output: a table is for the terminal; choose --format md, csv or json")
-    if pareto and len(set(pareto.split(","))) < 2:
-        raise UsageError(f"--pareto {pareto!r}: name two metrics or more, as accuracy,parameters")
-
-
-def _metrics(names: Iterable[str]) -> list[str]:
-    from lifelong.measures.metrics import metric_name
-
-    return list(dict.fromkeys(metric_name(name.strip()) for name in names))
 
 
 def _entrant(name: str, field: Sequence[Contest]) -> str:
@@ -92,13 +93,21 @@ def _entrant(name: str, field: Sequence[Contest]) -> str:
     from lifelong.registry import strategies
     from lifelong.reporting.statistics.scores import labels_of
 
-    name = strategies.get(name).name if ".py:" in name else name
-    found = labels_of(name, field)
+    found = _of_file(strategies.get(name), field) if ".py:" in name else labels_of(name, field)
     if len(found) > 1:
         raise UsageError(f"{name!r} stands on the board several times: write {' or '.join(map(repr, found))}")
     if not found:
         raise unknown("strategy among the records", name, _labels(field))
     return found[0]
+
+
+def _of_file(strategy: Strategy, field: Sequence[Contest]) -> list[str]:
+    """The labels of a user's own strategy; of its file as it is now, where records of it are."""
+    content = strategy.file.read_bytes() if strategy.file else b""
+    code = hashlib.sha256(content).hexdigest()
+    own = [entrant for contest in field for entrant in contest.entrants if entrant.choice.name == strategy.name]
+    now = [entrant for entrant in own if entrant.choice.code_sha256 == code]
+    return list(dict.fromkeys(entrant.label for entrant in now or own))
 
 
 def _labels(field: Sequence[Contest]) -> list[str]:
@@ -113,11 +122,14 @@ def _pairs(chosen: Sequence[str], labels: Sequence[str]) -> list[Pair]:
 
 def _compared(field: Sequence[Contest], metrics: Sequence[str], pairs: Sequence[Pair]) -> list[Comparison]:
     from lifelong.reporting.statistics.comparison import adjusted, compare
+    from lifelong.reporting.text.holes import holes
 
     found = []
     for metric in metrics:
         comparisons = compare(field, metric, pairs)
         found += adjusted(comparisons) if len(pairs) > 1 else comparisons
+    for sentence in holes(found, field, metrics, list(dict.fromkeys(label for pair in pairs for label in pair))):
+        say(sentence)
     if not found:
         raise UsageError("nothing to compare: no two of them have a value for the same seed of the same scenario")
     return found
@@ -135,18 +147,19 @@ def _print(
 
     order = _order(field, dict.fromkeys(one.metric for one in comparisons)) if everyone else None
     if form is not Form.table:
-        write_out(output, render_comparisons(comparisons, cast("Format", form.value), order))
+        write_out(output, render_comparisons(comparisons, cast("Format", form.value), corrected, order))
     elif order:
         print_matrices(stdout(), comparisons, order)
     else:
         print_comparisons(stdout(), comparisons, corrected)
 
 
-def _order(field: Sequence[Contest], metrics: Iterable[str]) -> Mapping[str, Sequence[str]]:
-    """By metric, everyone from the best to the last."""
+def _order(field: Sequence[Contest], metrics: Iterable[str]) -> Order:
+    """By metric and scenario, everyone from the best to the last."""
     from lifelong.reporting.statistics.standings import standings
 
-    return {metric: [row.strategy for row in standings(field, [metric])[0].rows] for metric in metrics}
+    tables = [(metric, table) for metric in metrics for table in standings(field, [metric])]
+    return {(metric, table.scenario): [row.strategy for row in table.rows] for metric, table in tables}
 
 
 def _print_claims(
@@ -173,7 +186,7 @@ def _print_claims(
     elif form is Form.md:
         write_out(output, render_claims(comparisons, claims))
     else:
-        write_out(output, render_comparisons(comparisons, cast("Format", form.value)))
+        write_out(output, render_comparisons(comparisons, cast("Format", form.value), len(claims) > 1))
 
 
 def _print_front(
@@ -182,12 +195,23 @@ def _print_front(
     from lifelong.reporting.statistics.pareto import front
     from lifelong.reporting.statistics.standings import standings
     from lifelong.reporting.text.fronts import print_front, render_front
+    from lifelong.reporting.text.holes import not_run
 
+    if len(metrics) < 2:
+        raise UsageError("--pareto: name two metrics or more, as accuracy,parameters")
     chosen = {_entrant(name, field) for name in strategies} or set(_labels(field))
-    fronts = {
-        table.scenario: [point for point in front(table, metrics) if point.row.strategy in chosen]
-        for table in standings(field, metrics)
-    }
+    for sentence in not_run(field, sorted(chosen)):
+        say(sentence)
+    fronts = {}
+    for table in standings(field, metrics):
+        points = [point for point in front(table, metrics) if point.row.strategy in chosen]
+        without = chosen - {point.row.strategy for point in points}
+        if absent := [row.strategy for row in table.rows if row.strategy in without and row.n + row.failures]:
+            say(f"{table.scenario}: left out, not having all of these metrics: {', '.join(absent)}")
+        if points:
+            fronts[table.scenario] = points
+    if not fronts:
+        raise UsageError("nothing to compare: nobody has all of these metrics")
     if form is Form.table:
         print_front(stdout(), fronts, metrics)
     else:

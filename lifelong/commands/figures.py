@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lifelong.commands.common import contests_of
+from lifelong.commands.common import contests_of, metrics_of
 from lifelong.commands.options import (
     RESULTS,
     BoardName,
@@ -35,13 +35,12 @@ def figures(
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")] = Path("figures"),
 ) -> None:
     """Write a board's charts as SVG and PNG, with their numbers as CSV beside them."""
-    from lifelong.measures.metrics import metric_name
     from lifelong.reporting.charts.figures import write_figures
 
     plan, contests = contests_of(board, wishes_of(strategy, scenario, seeds, settings), out, published)
     if not contests:
         raise UsageError(f"there is nothing to draw of {board}")
-    metrics = [metric_name(name) for name in metric or plan.board.metrics]
+    metrics = metrics_of(metric, plan.board)
     for path in write_figures(plan.board.name, contests, metrics, output.expanduser()):
         typer.echo(path)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lifelong.commands.common import contests_of, say, write_out
+from lifelong.commands.common import contests_of, metrics_of, say, write_out
 from lifelong.commands.options import (
     RESULTS,
     BoardName,
@@ -43,7 +43,7 @@ def page(
     if not contests:
         raise UsageError(f"there is nothing to show of {board}")
     file = output or Path(f"{plan.board.name}.html")
-    html = written(board, plan, contests, metric or plan.board.metrics)
+    html = written(board, plan, contests, metrics_of(metric, plan.board))
     write_out(file, html)
     say(f"wrote {file}, {len(html.encode()) / 1e6:.1f} MB")
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifelong.commands.common import say, stdout
+from lifelong.commands.common import roles, say, stdout
 from lifelong.commands.options import Json
 
 if TYPE_CHECKING:
+    from lifelong.running.launch import Options
     from lifelong.verification.finding import Finding
     from lifelong.verification.rerun import Rerun
     from lifelong.verification.verify import Verification
@@ -40,6 +44,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check results: schema, keys, consistency, rankings recomputed, seeds, floor and ceiling, data, closed ranges."""
+    from lifelong.running.launch import Options
     from lifelong.verification import findings as shown
     from lifelong.verification.verify import verify as verified
 
@@ -47,31 +52,42 @@ def verify(
     found = verified(place, board or ())
     findings = [*found.findings, *_of_scores(place, found)]
     if not as_json:
-        say(f"{found.records} records of {', '.join(found.boards)}")
+        say(f"{found.records} records" + (f" of {', '.join(found.boards)}" if found.boards else ""))
         shown.print_findings(stdout(), findings)
-    reruns = _rerun(found, place, rerun or 0, key or (), data, device, workers) if rerun or key else []
+    reruns = []
+    if rerun or key:
+        options = Options(workers=workers, data=data, device=device, wandb="off")
+        tell = _say_rerun if as_json else partial(shown.print_rerun, stdout())
+        reruns = _rerun(found, place, rerun or 0, key or (), options, tell)
     if as_json:
         sys.stdout.write(shown.as_json(found.records, findings, reruns))
     elif reruns:
-        shown.print_reruns(stdout(), reruns)
+        shown.print_agreement(stdout())
     failing = sum(finding.level == "fails" for finding in findings)
     bad = sum(one.verdict in ("differs", "failed") for one in reruns)
-    say(f"{failing} findings fail" if failing else "nothing fails")
+    if bad:
+        say(f"{bad} of {len(reruns)} reruns do not agree")
+    if failing or not bad:
+        say(f"{failing} findings fail" if failing else "nothing fails")
     if failing or bad:
         raise typer.Exit(1)
 
 
+def _say_rerun(one: Rerun) -> None:
+    from lifelong.verification.findings import name, verdict
+
+    say(f"{name(one)}: {verdict(one)}")
+
+
 def _of_scores(place: Path, found: Verification) -> list[Finding]:
     """What the scores say, and the rankings that were made of them."""
-    from lifelong.registry import strategies
     from lifelong.reporting.statistics.scores import contests
     from lifelong.reporting.text.overview import on_the_board
     from lifelong.verification.plausible import implausible
     from lifelong.verification.recomputed import wrong
 
-    roles = {entry.name: entry.role for entry in strategies.all().values()}
     boards = {
-        name: contests(on_the_board(plan, everyone=True), roles, plan.cells) for name, plan in found.plans.items()
+        name: contests(on_the_board(plan, everyone=True), roles(), plan.cells) for name, plan in found.plans.items()
     }
     findings = [finding for name, field in boards.items() for finding in implausible(name, field)]
     return [*findings, *wrong(place, boards)] if place.is_dir() else findings
@@ -82,22 +98,19 @@ def _rerun(
     place: Path,
     number: int,
     keys: Sequence[str],
-    data: Path | None,
-    device: str,
-    workers: int | None,
+    options: Options,
+    tell: Callable[[Rerun], None],
 ) -> list[Rerun]:
-    from lifelong.running.launch import Options
-    from lifelong.verification.findings import name, verdict
     from lifelong.verification.rerun import choose, rerun
 
     chosen = choose(found.plans.values(), number, keys)
     records = [cell.record for _, cell in chosen if cell.record is not None]
     again = " ".join(f"--key {record.key[:12]}" for record in records)
-    say(f"running {len(records)} again; to run just these: lifelong verify {place} {again}")
+    say(f"running {len(records)} again; to run just these: lifelong verify {shlex.quote(str(place))} {again}")
     on_cpu = all(record.provenance.device == "cpu" for record in records)
-    options = Options(workers=workers, data=data, device=device or ("cpu" if on_cpu else "auto"), wandb="off")
+    device = options.device or ("cpu" if on_cpu else "auto")
     try:
-        return rerun(chosen, options, lambda one: say(f"{name(one)}: {verdict(one)}"))
+        return rerun(chosen, replace(options, device=device), tell)
     except KeyboardInterrupt:
         say("stopped; nothing was written")
         raise typer.Exit(130) from None

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lifelong.errors import UsageError, unknown
+from lifelong.errors import unknown
+from lifelong.measures import readings
 from lifelong.measures.continual import METRICS, Matrix, Metric
-from lifelong.measures.detection import Detection, Drift, detection
 
 if TYPE_CHECKING:
     from lifelong.running.records import Record
@@ -75,51 +75,6 @@ def _of_record(
     return RunMetric(name, title, higher_is_better, formula, value, quantity)
 
 
-# --- what a record tells ----------------------------------------------------------------------------------------------
-
-
-def _in_the_end(field: str) -> Callable[[Record], float | None]:
-    """Of the last capacity."""
-    return lambda record: getattr(record.capacity[-1], field) if record.capacity else None
-
-
-def _last(field: str) -> Callable[[Record], float | None]:
-    """Of the last experience."""
-    return lambda record: getattr(record.learning[-1], field) if record.learning else None
-
-
-def _mean(field: str, share: float = 1.0) -> Callable[[Record], float | None]:
-    """Over the last share of the experiences, and at least one; None where it is undefined for any."""
-
-    def mean(record: Record) -> float | None:
-        chosen = record.learning[-max(1, round(share * len(record.learning))) :]
-        values = [getattr(entry, field) for entry in chosen]
-        return sum(values) / len(values) if values and None not in values else None
-
-    return mean
-
-
-def _units(*operators: str) -> Callable[[Record], float]:
-    """How many were changed by these operators."""
-    return lambda record: sum(event.count for event in record.events if event.operator in operators)
-
-
-def _detected(record: Record) -> Detection | None:
-    """What the events were worth as alarms; None where there are no drifts that they could be compared with."""
-    if not record.drifts or not record.capacity:
-        return None
-    drifts = [Drift(drift.start, drift.end, drift.kind) for drift in record.drifts]
-    try:
-        return detection([event.step for event in record.events], drifts, record.capacity[-1].steps)
-    except UsageError:  # it made other updates than one for each batch of the stream
-        return None
-
-
-def _detecting(field: str) -> Callable[[Record], float | None]:
-    """Of the events as alarms."""
-    return lambda record: getattr(found, field) if (found := _detected(record)) else None
-
-
 _SHARE = "share of hidden units"
 _LISTED = (
     *map(_of_matrix, METRICS.values()),
@@ -128,7 +83,7 @@ _LISTED = (
         "Online accuracy",
         True,
         "mean over experiences of the accuracy on each batch of the first epoch before learning from it",
-        _mean("online_accuracy"),
+        readings.mean("online_accuracy"),
         "fraction",
     ),
     _of_record(
@@ -136,7 +91,7 @@ _LISTED = (
         "Last online accuracy",
         True,
         "online accuracy over the last tenth of the experiences",
-        _mean("online_accuracy", 0.1),
+        readings.mean("online_accuracy", 0.1),
         "fraction",
     ),
     _of_record(
@@ -144,21 +99,21 @@ _LISTED = (
         "Online loss",
         False,
         "mean over experiences of the loss on each batch of the first epoch before learning from it",
-        _mean("online_loss"),
+        readings.mean("online_loss"),
     ),
     _of_record(
         "last_online_loss",
         "Last online loss",
         False,
         "online loss over the last tenth of the experiences",
-        _mean("online_loss", 0.1),
+        readings.mean("online_loss", 0.1),
     ),
     _of_record(
         "final_parameters",
         "Final parameters",
         False,
         "of the network in the end, pruned ones too",
-        _in_the_end("parameters"),
+        readings.in_the_end("parameters"),
         "count",
     ),
     _of_record(
@@ -166,7 +121,7 @@ _LISTED = (
         "Live parameters",
         False,
         "of the network in the end, pruned ones left out",
-        _in_the_end("live_parameters"),
+        readings.in_the_end("live_parameters"),
         "count",
     ),
     _of_record(
@@ -174,7 +129,7 @@ _LISTED = (
         "Average parameters",
         False,
         "of the network, pruned ones too, mean over all training steps",
-        _in_the_end("average_parameters"),
+        readings.in_the_end("average_parameters"),
         "count",
     ),
     _of_record(
@@ -182,7 +137,7 @@ _LISTED = (
         "Training MACs",
         False,
         "3 x multiply-accumulates of a forward pass x samples trained on, masks not counted",
-        _in_the_end("training_macs"),
+        readings.in_the_end("training_macs"),
         "count",
     ),
     _of_record("train_s", "Training time", False, "wall clock", lambda record: sum(record.times.train_s), "seconds"),
@@ -191,7 +146,7 @@ _LISTED = (
         "Dormant units",
         False,
         f"{_SHARE} that are nonzero on less than 1 % of the samples, in the end",
-        _last("dormant_units"),
+        readings.last("dormant_units"),
         "fraction",
     ),
     _of_record(
@@ -199,7 +154,7 @@ _LISTED = (
         "Dormant units (ReDo)",
         False,
         f"{_SHARE} whose mean activation is at most 0.025 of their layer's, in the end",
-        _last("dormant_units_redo"),
+        readings.last("dormant_units_redo"),
         "fraction",
     ),
     _of_record(
@@ -207,7 +162,7 @@ _LISTED = (
         "Frozen units",
         False,
         f"{_SHARE} whose weights on both sides are at most 0.1 of their layer's median, in the end",
-        _last("frozen_units"),
+        readings.last("frozen_units"),
         "fraction",
     ),
     _of_record(
@@ -215,7 +170,7 @@ _LISTED = (
         "Protected units",
         False,
         f"{_SHARE} that are frozen on purpose, in the end",
-        _last("protected_units"),
+        readings.last("protected_units"),
         "fraction",
     ),
     _of_record(
@@ -223,40 +178,46 @@ _LISTED = (
         "Effective rank",
         True,
         "exp of the entropy of the singular values of what the head reads, in the end",
-        _last("effective_rank"),
+        readings.last("effective_rank"),
     ),
     _of_record(
         "stable_rank",
         "Stable rank",
         True,
         "squared Frobenius over squared spectral norm of what the head reads, in the end",
-        _last("stable_rank"),
+        readings.last("stable_rank"),
     ),
-    _of_record("weight_norm", "Weight magnitude", False, "mean |w| in the end", _last("weight_norm")),
-    _of_record("gradient_norm", "Gradient norm", True, "over all parameters, in the end", _last("gradient_norm")),
+    _of_record("weight_norm", "Weight magnitude", False, "mean |w| in the end", readings.last("weight_norm")),
+    _of_record(
+        "gradient_norm", "Gradient norm", True, "over all parameters, in the end", readings.last("gradient_norm")
+    ),
     _of_record(
         "gradient_norm_newborn",
         "Gradient norm, newborn",
         True,
         "mean over units born in the last experience of the norm of their fan-in's gradient",
-        _last("gradient_norm_newborn"),
+        readings.last("gradient_norm_newborn"),
     ),
     _of_record(
         "gradient_norm_incumbent",
         "Gradient norm, incumbent",
         True,
         "mean over the other units of the norm of their fan-in's gradient, in the end",
-        _last("gradient_norm_incumbent"),
+        readings.last("gradient_norm_incumbent"),
     ),
-    _of_record("grown_units", "Grown", False, "units created, split ones too", _units("grow", "split"), "count"),
-    _of_record("removed_units", "Removed", False, "units removed, merged ones too", _units("remove", "merge"), "count"),
-    _of_record("reset_units", "Reset", False, "units initialised anew", _units("reset"), "count"),
+    _of_record(
+        "grown_units", "Grown", False, "units created, split ones too", readings.units("grow", "split"), "count"
+    ),
+    _of_record(
+        "removed_units", "Removed", False, "units removed, merged ones too", readings.units("remove", "merge"), "count"
+    ),
+    _of_record("reset_units", "Reset", False, "units initialised anew", readings.units("reset"), "count"),
     _of_record(
         "detection_delay",
         "Detection delay",
         False,
         "mean over the drifts that were found of the updates from a drift's start to the first event",
-        _detecting("mean_delay"),
+        readings.detecting("mean_delay"),
         "count",
     ),
     _of_record(
@@ -264,7 +225,7 @@ _LISTED = (
         "Missed drifts",
         False,
         "drifts without any event until 200 updates after their end",
-        _detecting("misses"),
+        readings.detecting("misses"),
         "count",
     ),
     _of_record(
@@ -272,7 +233,7 @@ _LISTED = (
         "False alarms",
         False,
         "events that belong to no drift, for each 10,000 updates of stationary stretches",
-        _detecting("false_alarms_per_10k"),
+        readings.detecting("false_alarms_per_10k"),
     ),
 )
 

@@ -110,4 +110,4 @@ class Provenance(Strict):
     resumed: Count = Field(0, description="how often the run went on from a checkpoint")
 
 
-__all__ = ["Capacity", "Drift", "Event", "Fraction", "Learning", "Provenance", "Times"]
+__all__ = ["Capacity", "Drift", "Event", "Learning", "Provenance", "Times"]

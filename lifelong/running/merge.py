@@ -46,13 +46,14 @@ def merge(places: Iterable[Path], out: Path) -> Iterator[Merged]:
         out: the folder, as `--out` of `lifelong run`.
 
     Raises:
-        UsageError: if there is no such place, or the folder cannot be; nothing is written by then.
+        UsageError: if a place is none that records lie in, or the folder cannot be; nothing is written by then.
     """
+    places = [existing(place) for place in places]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"cannot write to {out}: {error.strerror or error}; choose another with --out") from None
-    for place in [existing(place) for place in places]:
+        raise UsageError(f"cannot write to {out}: {why(error)}; choose another with --out") from None
+    for place in places:
         for found in find(place):
             yield _merged(found, out)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
@@ -16,8 +16,7 @@ from lifelong.contracts import Entry, Scenario, Strategy
 from lifelong.errors import UsageError, unknown
 from lifelong.registry import E, scenarios, strategies
 from lifelong.running.board import MAX_SEED, MAX_SEEDS, Board
-from lifelong.running.published import Published
-from lifelong.running.records import Record, Store
+from lifelong.running.records import Record
 from lifelong.running.spec import Budget, Choice, Spec
 
 State = Literal["done", "failed", "missing", "impossible"]
@@ -65,7 +64,14 @@ class Plan:
         return [cell for cell in self.cells if cell.state in wanted]
 
 
-def make_plan(board: Board, wishes: Wishes, store: Store | Published) -> Plan:
+class Records(Protocol):
+    """Where records lie: a board's folder (`Store`), or a published file (`Published`)."""
+
+    def load(self) -> tuple[dict[str, Record], dict[Path, str]]:
+        """The records by key, and what is damaged with the reason."""
+
+
+def make_plan(board: Board, wishes: Wishes, store: Records) -> Plan:
     """Resolve every name and parameter, and compare with the records that exist.
 
     Floor and ceiling are always planned: a table without them says little.

@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 
 from lifelong.errors import UsageError
 from lifelong.running.bounds import MAX_PUBLISHED_BYTES, MAX_PUBLISHED_RECORDS, MAX_RECORD_BYTES, plain
-from lifelong.running.records import Record, parse
+from lifelong.running.records import Record, parse, why
 
 
 def as_lines(records: Iterable[Record]) -> str:
@@ -76,7 +76,7 @@ def lines(path: Path) -> Iterator[bytes]:
                     raise UsageError(f"{path}:{number}: larger than any board's records")
                 yield line
     except (OSError, EOFError, zlib.error) as error:
-        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+        raise UsageError(f"{path}: {why(error)}") from None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -32,6 +32,9 @@ from lifelong.running.bounds import (
 )
 from lifelong.running.entries import Capacity, Drift, Event, Learning, Provenance, Times
 from lifelong.running.spec import Spec, Strict
+
+if TYPE_CHECKING:
+    from lifelong.measures.continual import Matrix
 
 SCHEMA = 1
 Status = Literal["ok", "failed", "timeout", "out of memory"]
@@ -84,6 +87,12 @@ class Record(Strict):
     def ok(self) -> bool:
         return self.status == "ok"
 
+    def matrix(self) -> Matrix | None:
+        """R, of shape (T + 1, T), NaN where nothing was evaluated; None where there is none, or T is zero."""
+        from lifelong.measures.continual import validate  # numpy, which a plan does without
+
+        return validate(self.accuracy) if self.accuracy and self.accuracy[0] else None
+
     @property
     def reason(self) -> str:
         """Why a run came to nothing, on one line: the exception of a traceback, else the first line of the error."""
@@ -131,8 +140,8 @@ def parse(content: bytes | str) -> Record:
         raise ValueError(plain(f"{where}: {message}" if where else message)[:MAX_NAME]) from None
 
 
-def why(error: OSError | ValueError) -> str:
-    """What stands in the way of reading a file, in one line."""
+def why(error: Exception) -> str:
+    """What stands in the way of reading or writing a file: the system's words for an error of its own."""
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -224,9 +233,7 @@ class Store:
             write_whole(probe, b"0" * 65536)
             probe.unlink()
         except OSError as error:
-            raise UsageError(
-                f"cannot write to {self.root}: {error.strerror or error}; choose another with --out"
-            ) from None
+            raise UsageError(f"cannot write to {self.root}: {why(error)}; choose another with --out") from None
 
 
 def below(folder: Path, pattern: str) -> list[Path]:

@@ -15,8 +15,8 @@ from lifelong.running.published import lines
 from lifelong.running.records import Record, below, parse, why
 
 SUFFIXES = (".json", ".jsonl", ".jsonl.gz")
-MOST = 100
-"""Lines of a published file that may be damaged: beyond, it is something else."""
+MAX_DAMAGED = 100
+"""Lines of a published file that may be no records: with more, it is something else."""
 
 
 @dataclass(frozen=True)
@@ -44,26 +44,23 @@ def find(place: Path) -> Iterator[Found]:
         place: a folder with records, or published files, anywhere below it; or one such file.
 
     Raises:
-        UsageError: if there is no such place.
+        UsageError: as `existing`.
     """
     place = existing(place)
-    if place.is_dir():
-        for path in below(place, "*.json*"):
-            yield from _in(path)
-    elif place.name.endswith(SUFFIXES):
-        yield from _in(place)
-    else:
-        raise UsageError(f"{place}: records lie in {', '.join(SUFFIXES)}")
+    for path in below(place, "*.json*") if place.is_dir() else [place]:
+        yield from _in(path)
 
 
 def existing(place: Path) -> Path:
     """The place, with `~` resolved.
 
     Raises:
-        UsageError: if there is no such place.
+        UsageError: if there is no such place, or it is a file of a kind that holds no records.
     """
     if not (place := place.expanduser()).exists():
         raise UsageError(f"no folder or file {str(place)!r}")
+    if not (place.is_dir() or place.name.endswith(SUFFIXES)):
+        raise UsageError(f"{place}: records lie in {', '.join(SUFFIXES)}")
     return place
 
 
@@ -92,8 +89,8 @@ def _published(path: Path) -> Iterator[Found]:
             except ValueError as error:
                 yield Found(path, line=number, reason=str(error))
                 damaged += 1
-            if damaged == MOST:
-                raise UsageError(f"{path}: {MOST} lines are no records; the rest is not read")
+            if damaged == MAX_DAMAGED:
+                raise UsageError(f"{path}: {MAX_DAMAGED} lines are no records; the rest is not read")
     except UsageError as error:
         yield Found(path, reason=plain(str(error)).removeprefix(f"{plain(str(path))}: "))
 

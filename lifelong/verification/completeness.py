@@ -29,7 +29,7 @@ def on_board(name: str, held: Held, plan: Plan | None) -> list[Finding]:
         UsageError: if the board's closed ranges name what there is not.
     """
     records = list({record.key: record for record, _ in held}.values())
-    findings = [*_twice(held), *_copied(name, records), *_data(held), *_versions(name, records)]
+    findings = [*_twice(held), *_copied(name, records), *_data(name, held), *_versions(name, records)]
     if plan is not None:
         division = Division(plan.board, tuple(plan.cells))
         findings += [*_open(held, division), *_missing(plan, division), *_coverage(plan)]
@@ -71,17 +71,31 @@ def _who(board: str, record: Record) -> str:
     return f"{board} · {record.spec.scenario.name} · {record.spec.strategy.name}"
 
 
-def _data(held: Held) -> Iterator[Finding]:
-    """One scenario, with one setting, is made of one set of data."""
-    groups: dict[str, list[tuple[str | None, Found]]] = defaultdict(list)
+def _data(name: str, held: Held) -> Iterator[Finding]:
+    """One scenario, with one setting, is made of one set of data, or of one for each seed where it draws them."""
+    groups: dict[str, list[tuple[Record, Found]]] = defaultdict(list)
     for record, found in held:
         if record.ok:
-            groups[record.spec.scenario.model_dump_json()].append((record.provenance.data_sha256, found))
+            groups[record.spec.scenario.model_dump_json()].append((record, found))
     for group in groups.values():
-        usual, _ = Counter(data for data, _ in group).most_common(1)[0]
-        for data, found in group:
-            if data != usual:
-                yield Finding("data", found.where, f"made of {_brief(data)}, and most others of {_brief(usual)}")
+        seeds: dict[str | None, set[int]] = defaultdict(set)
+        for record, _ in group:
+            seeds[record.provenance.data_sha256].add(record.spec.seed)
+        if len(set.union(*seeds.values())) == 1 or any(len(found) > 1 for found in seeds.values()):
+            yield from _other_data(group)
+            continue
+        where = f"{name} · {group[0][0].spec.scenario.name}"
+        yield Finding("data", where, "each seed has data of its own, as of a scenario that draws them", "note")
+        for seed in sorted(set.union(*seeds.values())):
+            yield from _other_data([(record, found) for record, found in group if record.spec.seed == seed])
+
+
+def _other_data(held: Held) -> Iterator[Finding]:
+    """Who has other data than most."""
+    usual, _ = Counter(record.provenance.data_sha256 for record, _ in held).most_common(1)[0]
+    for record, found in held:
+        if (data := record.provenance.data_sha256) != usual:
+            yield Finding("data", found.where, f"made of {_brief(data)}, and most others of {_brief(usual)}")
 
 
 def _brief(digest: str | None) -> str:

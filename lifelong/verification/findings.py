@@ -23,8 +23,12 @@ HEADS: dict[Level, tuple[str, str]] = {
 LISTED = 20
 """Of one kind, for a person."""
 NOT_CHECKED = (
-    "Not checked: whether data sets on this machine have the hashes that records tell; whether anything was measured "
-    "as it is told, which only --rerun can say."
+    "Not checked: whether data sets on this machine have the hashes that records tell; of rankings beside the records, "
+    "ranks, words, CSV and pages; whether anything was measured as it is told, which only --rerun can say."
+)
+AGREEMENT = (
+    "The same processor, versions, commit and device must give R, capacity and events bit for bit; others R to "
+    f"{TOLERANCE:g} in each entry."
 )
 
 
@@ -55,18 +59,14 @@ def _lines(findings: Sequence[Finding], each: bool) -> list[str]:
     ]
 
 
-def print_reruns(console: Console, reruns: Sequence[Rerun]) -> None:
-    """One line for each, and how the verdicts were come to."""
-    for rerun in reruns:
-        console.print(Text(f"{name(rerun)}: {verdict(rerun)}"), soft_wrap=True)
-    console.print(
-        Text(
-            "The same processor, versions, commit and device must give R, capacity and events bit for bit; others R to "
-            f"{TOLERANCE:g} in each entry.",
-            style="dim",
-        ),
-        soft_wrap=True,
-    )
+def print_rerun(console: Console, rerun: Rerun) -> None:
+    """One line."""
+    console.print(Text(f"{name(rerun)}: {verdict(rerun)}"), soft_wrap=True)
+
+
+def print_agreement(console: Console) -> None:
+    """How the verdicts on reruns were come to."""
+    console.print(Text(AGREEMENT, style="dim"), soft_wrap=True)
 
 
 def name(rerun: Rerun) -> str:
@@ -104,4 +104,4 @@ def as_json(records: int, findings: Sequence[Finding], reruns: Sequence[Rerun]) 
     return json.dumps(content, indent=2) + "\n"
 
 
-__all__ = ["as_json", "name", "print_findings", "print_reruns", "verdict"]
+__all__ = ["as_json", "name", "print_agreement", "print_findings", "print_rerun", "verdict"]

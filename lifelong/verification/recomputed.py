@@ -48,7 +48,7 @@ def wrong(place: Path, boards: Mapping[str, Sequence[Contest]]) -> Iterator[Find
         boards: the contests of each board by its name. A ranking belongs to the board that its path names, else to one
             with such a scenario; one that belongs to none is left alone.
     """
-    for path in sorted([*below(place, "*.json"), *below(place, "*.md")]):
+    for path in sorted(filter(Path.is_file, [*below(place, "*.json"), *below(place, "*.md")])):
         try:
             ranking = (_in_markdown if path.suffix == ".md" else _in_json)(read_bytes(path))
         except (OSError, ValueError) as error:

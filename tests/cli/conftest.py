@@ -96,11 +96,12 @@ def leave_records(tmp_path: Path) -> Callable[..., list[Path]]:
     """Write records of a board's cells below `results`, as runs of these outcomes would have left them."""
 
     def leave(board: str, statuses: Iterable[Status] = itertools.repeat("ok"), seeds: str = "") -> list[Path]:
-        store = Store(tmp_path / "results", board)
-        cells = [
-            cell for cell in make_plan(load_board(board), Wishes(seeds=seeds), store).cells if cell.spec is not None
+        loaded = load_board(board)
+        store = Store(tmp_path / "results", loaded.name)
+        cells = [cell for cell in make_plan(loaded, Wishes(seeds=seeds), store).cells if cell.spec is not None]
+        return [
+            store.write(_record(loaded.name, cell.spec, status)) for cell, status in zip(cells, statuses, strict=False)
         ]
-        return [store.write(_record(board, cell.spec, status)) for cell, status in zip(cells, statuses, strict=False)]
 
     return leave
 

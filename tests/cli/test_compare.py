@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Callable
@@ -149,6 +150,67 @@ def test_the_pareto_front_names_who_is_dominated(ask: Ask) -> None:
     assert "| joint |" in ask(*arguments, "replay", "joint", "--format", "md").out
 
 
+def test_what_is_left_out_is_told(ask: Ask) -> None:
+    answer = ask("compare", "--all", *BOARD, "--scenario", "digits-class", "--metric", "forgetting")
+    assert "digits-class, forgetting: no value for a shared seed: joint" in answer.err
+    assert " joint" not in answer.out
+    answer = ask("compare", "--pareto", "forgetting,parameters", *BOARD, "--scenario", "digits-class")
+    assert "digits-class: left out, not having all of these metrics: joint" in answer.err
+    assert "nobody has all of these metrics" in ask("compare", "--pareto", "detection_delay,time", *BOARD).err
+
+
+def test_failures_and_what_has_not_run_are_told(ask: Ask, leave_records: Any) -> None:
+    leave_records("toy-v1", ["failed", "ok", "failed", "failed", "ok"])  # naive, joint, replay, two seeds of each
+    answer = ask("compare", "naive", "joint", "--board", "toy-v1", "--metric", "accuracy")
+    assert "toy: naive failed on seed 0: no pairs of these" in answer.err
+    failed = ask("compare", "naive", "joint", "--board", "toy-v1", "--seeds", "0")
+    assert "nothing to compare" in failed.err
+    assert "naive failed on seed 0" in failed.err
+    assert "not run yet: replay" in ask("compare", "naive", "replay", "--board", "toy-v1", "--seeds", "1").err
+
+
+def test_a_front_of_few_seeds_says_so(ask: Ask) -> None:
+    arguments = ("compare", "--pareto", "accuracy,parameters", *BOARD, "--scenario", "digits-class")
+    assert "few seeds" not in ask(*arguments).out
+    one = ask(*arguments, "--seeds", "0")
+    assert "This rests on few seeds" in one.out
+    assert "1/1" in next(line for line in one.out.splitlines() if " replay " in line)
+
+
+def test_a_matrix_holds_everyone_of_its_scenario(ask: Ask, leave_records: Any, tmp_path: Path) -> None:
+    """On the first scenario nobody has an accuracy, and the ceiling is impossible."""
+    board = tmp_path / "mine.toml"
+    scenarios = '["slowly-changing-regression", "toy"]'
+    board.write_text(f'scenarios = {scenarios}\nstrategies = ["naive", "joint", "replay"]\nseeds = 1\n')
+    paths = leave_records(str(board), ["failed", "failed", "ok", "ok", "ok"])
+    assert {path.parent.parent.name for path in paths[:2]} == {"slowly-changing-regression"}
+    answer = ask("compare", "--all", "--board", board, "--metric", "accuracy")
+    matrix = answer.out.split("row against column")[1].splitlines()
+    assert sorted(line.split()[1] for line in matrix[2:5]) == ["joint", "naive", "replay"]
+    assert "slowly-changing-regression, average accuracy: no two have a value" in answer.err
+
+
+def test_a_file_means_the_strategy_as_it_is_now(ask: Ask, leave_records: Any, tmp_path: Path) -> None:
+    file, board = tmp_path / "own.py", tmp_path / "mine.toml"
+    board.write_text('scenarios = ["toy"]\nstrategies = ["naive", "own.py:plain"]\nseeds = 1\n')
+    code = "from lifelong import strategy\n@strategy(source='our own')\ndef plain(setup):\n    return setup.naive()\n"
+    for content in (code, code + "# changed\n"):
+        file.write_text(content)
+        leave_records(str(board))
+    told = ("--board", board, "--metric", "accuracy", "--format", "json")
+    assert "stands on the board several times" in ask("compare", "naive", "plain", *told).err
+    (one,) = json.loads(ask("compare", "naive", "own.py:plain", *told).out)["comparisons"]
+    assert one["second"].startswith(f"plain (code_sha256={hashlib.sha256(file.read_bytes()).hexdigest()[:12]}")
+
+
+@pytest.mark.parametrize("columns", ["40", "60"])
+def test_narrow_terminals_keep_every_word(ask: Ask, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    told = ask("compare", "ewc", "si", *BOARD, "--metric", "accuracy").out
+    assert "…" not in told
+    assert {"digits-class", "digits-domain", "digits-task", "all scenarios"} <= set(told.splitlines())
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -157,7 +219,10 @@ def test_the_pareto_front_names_who_is_dominated(ask: Ask) -> None:
         (("compare", "ewcc", "si", *BOARD), "no strategy among the records 'ewcc'; did you mean 'ewc'?"),
         (("compare", "ewc", "si", "--board", "digit-v1"), "did you mean 'digits-v1'"),
         (("compare", "ewc", "ewc", *BOARD), "'ewc' stands twice"),
-        (("compare", "ewc", "--all", *BOARD), "--all and --claims choose by themselves"),
+        (("compare", "ewc", "--all", *BOARD), "--all chooses by itself whom to compare"),
+        (("compare", "--claims", "--pareto", "accuracy,parameters", *BOARD), "--claims and --pareto: one at a time"),
+        (("compare", "--pareto", "accuracy,time", "--metric", "macs", *BOARD), "leave out --metric"),
+        (("compare", "--pareto", "accuracy,average_accuracy", *BOARD), "name two metrics or more"),
         (("compare", "matched-final", "ewc", *BOARD), "write 'matched-final (of=dropin)' or 'matched-final"),
         (("compare", "ewc", "si", "--metric", "forgeting", *BOARD), "did you mean 'forgetting'"),
         (("compare", "--pareto", "accuracy", *BOARD), "name two metrics or more"),

@@ -199,6 +199,21 @@ def test_a_board_has_the_columns_that_it_states(ask: Ask, leave_records: Leave, 
     assert "Training MACs" in ask("board", "toy-v1", "--format", "md").out
 
 
+def test_a_metric_goes_by_what_people_call_it(ask: Ask, leave_records: Leave) -> None:
+    leave_records("toy-v1")
+    (heads,) = csv.reader(
+        io.StringIO(ask("board", "toy-v1", "--metric", "accuracy", "--format", "csv").out.split("\n")[0])
+    )
+    assert "average_accuracy_mean" in heads
+
+
+def test_any_terminal_and_any_device_will_do(command: Any, leave_records: Leave) -> None:
+    leave_records("toy-v1")
+    shown = command("board", "toy-v1", PYTHONIOENCODING="latin-1")
+    assert (shown.code, "Average accuracy ?" in " ".join(shown.out.split())) == (0, True)
+    assert "| replay |" in command("board", "toy-v1", "--format", "md", "--output", "/dev/stdout").out
+
+
 def test_a_ranking_of_nothing(ask: Ask) -> None:
     answer = ask("board", "toy-v1", "--format", "json")
     assert answer.code == 0

@@ -188,3 +188,5 @@ def test_runs_done_again(command: Any) -> None:
     answer = command("verify", "results", "--key", keys[0])
     assert answer.code == 1
     assert "differs: R differs by up to 0." in answer.out
+    assert "nothing fails" not in answer.err
+    assert "1 of 1 reruns do not agree" in answer.err

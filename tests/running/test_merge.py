@@ -112,7 +112,10 @@ def test_a_conflict_is_told_with_the_largest_difference(sound: Make, tmp_path: P
 def test_nothing_is_written_where_a_place_is_not_there(everything: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder or file"):
         list(merge([everything, tmp_path / "none"], tmp_path / "all"))
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UsageError, match=r"notes.txt: records lie in .json, .jsonl"):
+        list(merge([everything, tmp_path / "notes.txt"], tmp_path / "all"))
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="choose another with --out"):
         list(merge([everything], tmp_path / "file"))
-    assert not list((tmp_path / "all").rglob("*.json"))
+    assert not (tmp_path / "all").exists()

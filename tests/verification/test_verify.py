@@ -106,6 +106,21 @@ def test_other_data(everything: Path, sound: Make) -> None:
     assert only.endswith("made of the data abababababab, and most others of data without a hash")
 
 
+def test_data_drawn_by_the_seed(everything: Path, sound: Make) -> None:
+    def made_of(strategy: str, seed: int, data: str) -> Record:
+        told = sound(strategy, seed).provenance.model_copy(update={"data_sha256": data * 32})
+        return sound(strategy, seed, provenance=told)
+
+    strategies = ("naive", "joint", "replay")
+    write(everything, *(made_of(strategy, seed, f"0{seed}") for strategy in strategies for seed in (0, 1)))
+    found = verify(everything)
+    assert said(found) == []
+    assert "data: toy-v1 · toy: each seed has data of its own, as of a scenario that draws them" in said(found, "note")
+    write(everything, made_of("replay", 1, "ab"))
+    (only,) = said(verify(everything))
+    assert only.endswith("made of the data abababababab, and most others of the data 010101010101")
+
+
 def test_mixed_versions_are_a_note(everything: Path, sound: Make) -> None:
     told = sound().provenance
     other = told.model_copy(update={"versions": told.versions | {"torch": "1.0"}})

@@ -64,7 +64,8 @@ _ALL = (
         "curves",
         "Accuracy after each experience",
         "Each line is the mean accuracy on the experiences seen so far, over seeds, with its 95 % interval; "
-        "a line that falls forgets, and a strategy that trains once on all the data is a point at the end.",
+        "a line that falls forgets, and a strategy that trains once on all the data is a point at the end; axes do not "
+        "begin at zero, and differ by scenario.",
         "curves",
         partial(drawings.curves, "Average accuracy so far"),
         {"metric": "average_accuracy"},

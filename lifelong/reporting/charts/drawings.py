@@ -26,6 +26,9 @@ from lifelong.reporting.charts.encodings import (
 CELLS_WITH_NUMBERS = 12
 """The experiences up to which the matrix's numbers are legible on a phone."""
 
+WHOLE = "max(1, min(ceil(width / 40), floor(span(domain('x')))))"
+"""So many ticks that no two are less than one apart; Vega's own `tickMinStep` allows of one too many."""
+
 POINTS = 25
 """The experiences up to which each has its point on a curve."""
 
@@ -57,7 +60,7 @@ def curves(title: str) -> alt.LayerChart:
                 "experience:Q",
                 title="After experience",
                 scale=alt.Scale(zero=False, nice=False, padding=12),
-                axis=alt.Axis(format="d", tickMinStep=1, grid=False),
+                axis=alt.Axis(format="d", tickCount=alt.ExprRef(WHOLE), grid=False),
             ),
             color=strategy(alt.Color),
         )
@@ -130,7 +133,12 @@ def matrix() -> alt.LayerChart:
 def forgotten() -> alt.LayerChart:
     """Forgetting by experience, dots with intervals, strategies side by side."""
     base = alt.Chart().encode(
-        x=alt.X("experience:O", title="Experience", axis=alt.Axis(labelAngle=0, grid=True, tickBand="extent")),
+        x=alt.X(
+            "experience:O",
+            title="Experience",
+            scale=alt.Scale(paddingInner=0.15, paddingOuter=0.05),
+            axis=alt.Axis(labelAngle=0),
+        ),
         xOffset=alt.XOffset("strategy:N", sort=None),
         color=strategy(alt.Color),
     )
@@ -147,7 +155,8 @@ def forgotten() -> alt.LayerChart:
 
 def stream() -> alt.LayerChart:
     """One run: accuracy with events above, capacity below; two parts of one height, so that they share an axis."""
-    base = alt.Chart().encode(x=alt.X("step:Q", title="Training step", axis=alt.Axis(grid=False, format="~s")))
+    axis = alt.Axis(grid=False, format="~s", labelOverlap=True, labelSeparation=6)
+    base = alt.Chart().encode(x=alt.X("step:Q", title="Training step", axis=axis))
     y = alt.Y(
         "accuracy:Q",
         title="Average accuracy",
@@ -256,12 +265,13 @@ def _names(points: alt.Chart) -> alt.Chart:
         .transform_calculate(own=f"datum.left ? {LETTER} * length(datum.strategy) : 0")
         .transform_calculate(free=f"!isValid(datum.next) || {across} > datum.own || {above} > 16 ? 1 : 0")
         .transform_window(stack="sum(free)", sort=from_the_right)
-        .transform_window(place="row_number()", groupby=["stack"], sort=from_the_right)
+        .transform_window(place="row_number()", top="first_value(accuracy)", groupby=["stack"], sort=from_the_right)
+        .transform_calculate(lift=f"{HEIGHT} * (datum.top - datum.accuracy) / max(datum.highest - datum.lowest, 1e-9)")
     )
     drawn = placed.mark_text(
         align=alt.ExprRef("datum.left ? 'left' : 'right'"),
         dx=alt.ExprRef("datum.left ? 6 : -7"),
-        dy=alt.ExprRef("-7 - 13 * ((datum.place - 1) % 4)"),
+        dy=alt.ExprRef("-7 - 13 * ((datum.place - 1) % 4) - datum.lift"),
         **SILENT,
     )
     return cast("alt.Chart", drawn)
@@ -273,7 +283,9 @@ def differences() -> alt.LayerChart:
         y=alt.Y("strategy:N", sort=None, title=None, axis=alt.Axis(grid=True, labelLimit=limit(110, 220)))
     )
     zero = alt.Chart().mark_rule(strokeDash=[4, 3], **SILENT).encode(x=alt.datum(0))
-    bars = base.mark_rule(strokeWidth=1.5, invalid=KEPT, **SILENT).encode(x=alt.X("low:Q", title=None), x2="high:Q")
+    axis = alt.Axis(tickCount=alt.ExprRef("ceil(width / 70)"), labelOverlap=True, labelSeparation=6)
+    low = alt.X("low:Q", title=None, axis=axis)
+    bars = base.mark_rule(strokeWidth=1.5, invalid=KEPT, **SILENT).encode(x=low, x2="high:Q")
     names, key = list(VERDICTS), legend(5, orient="top", offset=28)
     shapes, colours = ([VERDICTS[name][part] for name in names] for part in (0, 1))
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(

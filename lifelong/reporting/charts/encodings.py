@@ -7,9 +7,9 @@ from typing import Any, Final, Literal, cast
 
 import altair as alt
 
-SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
-DASHES = [[1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [10, 3], [4, 4], [1, 2], [10, 2, 2, 2, 2, 2]]
-"""As many as colours."""
+SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"]
+DASHES = [[1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [10, 3], [4, 4], [1, 2]]
+"""One fewer than colours: where all begin anew, the ninth strategy does not look like the first."""
 
 KEPT: Final = "show"
 """What to do with the interval of who has none: draw nothing, and yet keep the place among the others."""

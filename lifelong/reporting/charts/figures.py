@@ -15,12 +15,12 @@ import vl_convert
 from lifelong.errors import UsageError
 from lifelong.reporting.charts.charts import CHARTS, COSTS, Chart
 from lifelong.reporting.charts.rows import Row, chosen, costs, curves, differences, forgotten, matrix
+from lifelong.reporting.charts.selection import shown
 from lifelong.reporting.charts.stream import stream
 from lifelong.reporting.charts.themes import BACKGROUND, config
-from lifelong.reporting.page.content import shown
 from lifelong.reporting.statistics.scores import Contest, Entrant
 from lifelong.reporting.statistics.standings import Table, standings
-from lifelong.running.records import Record, write_whole
+from lifelong.running.records import Record, why, write_whole
 
 WIDTH = 560
 """In points: a little more than the text of a page, so that words are of some 9 points in it."""
@@ -70,7 +70,7 @@ def write_figures(board: str, contests: Sequence[Contest], metrics: Sequence[str
             try:
                 write_whole(path, content)
             except OSError as error:
-                raise UsageError(f"cannot write {path}: {error.strerror or error}; choose another with -o") from None
+                raise UsageError(f"cannot write {path}: {why(error)}; choose another with -o") from None
             yield path
 
 
@@ -82,12 +82,12 @@ def figures(board: str, contests: Sequence[Contest], metrics: Sequence[str]) -> 
         data = {
             "curves": curves([lines]),
             "forgotten": forgotten([lines]),
-            "costs": costs([contest], next(iter(table.rows[0].ranks)), COSTS),
+            "costs": costs([contest], table.ranking[0], COSTS),
         }
         for chart in CHARTS.values():
             yield from _figure(chart, data.get(chart.dataset, []), board, contest.scenario)
         yield from _of_runs(board, contest, table)
-    ranking = dict.fromkeys(metric for table in tables for metric in table.rows[0].ranks)
+    ranking = dict.fromkeys(metric for table in tables for metric in table.ranking)
     floors = [row.strategy for table in tables for row in table.rows if row.role == "floor"]
     for metric, floor in product(ranking, floors[:1]):
         found = differences(contests, metric, floor)

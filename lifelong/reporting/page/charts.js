@@ -21,8 +21,11 @@ const ofShown = (name) => (scenario) =>
 const ROWS = {
   curves: ofShown("curves"),
   forgotten: ofShown("forgotten"),
-  matrix: (scenario) => (runOn(scenario)?.R ?? []).flatMap((row, after) =>
-    row.map((accuracy, j) => ({ after, experience: j + 1, accuracy }))),
+  matrix: (scenario) => {
+    const rows = (runOn(scenario)?.R ?? []).flatMap((row, after) =>
+      row.map((accuracy, j) => ({ after, experience: j + 1, accuracy })));
+    return rows.some((row) => row.accuracy !== null) ? rows : [];
+  },
   stream: (scenario) => rowsOf(runOn(scenario)?.stream ?? {}),
   costs: (scenario) => details.costs.filter((row) => row.scenario === scenario),
   differences: (scenario) => details.differences.filter((row) =>
@@ -31,14 +34,19 @@ const ROWS = {
 
 /**
  * What the library draws. A strategy has the same colour, shape and dash in every chart, whether or not it took part in
- * all; and no text holds a line separator, at which the library's own expressions would end.
+ * all, and legends name who did; no text holds a line separator, at which the library's own expressions would end; and a
+ * height is a number, for of any other the library warns.
  */
 function specFor(chart, name, rows) {
-  const channels = ["color", "shape", "strokeDash", "xOffset"];
+  const channels = ["color", "shape", "strokeDash"];
+  const there = (field) => [...new Set(rows.map((row) => row[field] ?? null))].filter((value) => value !== null);
   const settled = (key, value) => {
     if (typeof value === "string") return value.replace(/[\u2028\u2029]/g, "\ufffd");
-    const isStrategy = channels.includes(key) && value?.field === "strategy";
-    return isStrategy ? { ...value, scale: { ...value.scale, domain: shown } } : value;
+    if (key === "height" && value?.step) return value.step * there("strategy").length;
+    if (!channels.includes(key) || !value?.field) return value;
+    const legend = value.legend && there(value.field).length ? { ...value.legend, values: there(value.field) } : null;
+    const scale = value.field === "strategy" ? { ...value.scale, domain: shown } : value.scale;
+    return { ...value, scale, ...("legend" in value ? { legend } : {}) };
   };
   const spec = { ...chart.spec, datasets: { [name]: rows }, config: content.themes[theme()] };
   return JSON.parse(JSON.stringify(spec, settled));
@@ -56,7 +64,7 @@ async function drawChart(section) {
   const name = section.dataset.dataset;
   const chart = chartOf(section);
   section.querySelector("h2").textContent = chart.title;
-  section.querySelector(".reading").textContent = chart.reading;
+  section.querySelector(".reading").textContent = chart.reading.replaceAll(" %", "\u00a0%");
   views.get(name)?.forEach((view) => view.finalize());
   views.set(name, []);
   const titles = name === "differences" && chosen("scenario") === ALL ? [ALL] : scenarios();
@@ -84,10 +92,12 @@ function figureOf(name, title, rows) {
 function whyEmpty(name, scenario) {
   if (name === "matrix" || name === "stream") {
     const run = runOn(scenario);
+    if (run?.status === "ok") return "This run has no accuracies.";
     return run ? `This run came to nothing: ${run.status}. ${run.reason}` : "There is no such run here.";
   }
-  if (name === "differences") return "Nobody shares a seed with this baseline here.";
-  return "Nothing to draw: tick strategies in the ranking.";
+  if (name === "differences") return "Nobody has this metric here, on a seed of the baseline's.";
+  if (name === "costs") return "There are no results here.";
+  return shown.length ? "The ticked strategies have no accuracies here." : "Tick strategies in the ranking.";
 }
 
 const formulaOf = (chart, rows) => content.formulas[chart.name] ?? content.formulas[rows[0]?.metric] ?? "";

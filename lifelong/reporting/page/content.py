@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lifelong.measures.metrics import RUN_METRICS
 from lifelong.registry import strategies
 from lifelong.reporting.charts.charts import CHARTS
+from lifelong.reporting.charts.selection import shown
 from lifelong.reporting.charts.themes import config
 from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import Row, Table
@@ -16,9 +17,6 @@ from lifelong.reporting.text.notes import notes
 from lifelong.reporting.text.rankings import as_data
 from lifelong.reporting.text.words import written
 from lifelong.running.board import Board
-
-SHOWN = 6
-"""The strategies whose lines are drawn at first, beside floor and ceiling: of more than eight they are hard to tell."""
 
 BASELINES = 16
 """The most strategies from which differences are told: each is compared with all others."""
@@ -45,13 +43,13 @@ def content(
         name: of the board, as the user wrote it.
         board: that board.
         contests: its records, arranged.
-        tables: their standings.
+        tables: their standings, one at least.
         metrics: names of `RUN_METRICS`: the columns of the tables, of which the first two rank.
 
     Returns:
         JSON's types.
     """
-    first = tables[0].rows if tables else ()
+    first = opening(tables)
     kinds = {entrant.label: _kind(entrant.strategy) for contest in contests for entrant in contest.entrants}
     return {
         "board": name,
@@ -64,25 +62,24 @@ def content(
         "kinds": kinds,
         "scenarios": [contest.scenario for contest in contests],
         "seeds": _seeds(contests),
-        "shown": shown(first),
-        "baselines": baselines(first, kinds),
-        "ranking": ranking(first),
+        "opening": first.scenario,
+        "shown": shown(first.rows),
+        "baselines": baselines(first.rows, kinds),
+        "ranking": ranking([first, *tables]),
         "sections": _sections(),
         "formulas": FORMULAS | {name: f"{metric.title}: {metric.formula}" for name, metric in RUN_METRICS.items()},
         "themes": {"light": config("light"), "dark": config("dark")},
     }
 
 
-def ranking(rows: Sequence[Row]) -> list[str]:
-    """The metrics that rank, the one that orders first."""
-    return list(rows[0].ranks) if rows else []
+def opening(tables: Sequence[Table]) -> Table:
+    """What is shown until somebody chooses: the first that has results, if any has."""
+    return next((table for table in tables if any(row.n for row in table.rows)), tables[0])
 
 
-def shown(rows: Sequence[Row]) -> list[str]:
-    """Whose lines are drawn at first, in the order of the ranking."""
-    bounds = [row.strategy for row in rows if row.role in ("floor", "ceiling")]
-    best = [row.strategy for row in rows if row.strategy not in bounds and row.role != "reference"][:SHOWN]
-    return [row.strategy for row in rows if row.strategy in (*bounds, *best)]
+def ranking(tables: Iterable[Table]) -> list[str]:
+    """The metrics that rank, on whatever scenario."""
+    return list(dict.fromkeys(metric for table in tables for metric in table.ranking))
 
 
 def baselines(rows: Sequence[Row], kinds: Mapping[str, str]) -> list[str]:
@@ -131,4 +128,4 @@ def _sections() -> dict[str, list[dict[str, Any]]]:
     return sections
 
 
-__all__ = ["baselines", "content", "ranking", "shown"]
+__all__ = ["baselines", "content", "opening", "ranking"]

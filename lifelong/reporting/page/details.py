@@ -8,7 +8,9 @@ from typing import Any
 from lifelong.reporting.charts.charts import COSTS
 from lifelong.reporting.charts.rows import Row, costs, curves, differences, forgotten
 from lifelong.reporting.charts.stream import stream
+from lifelong.reporting.page.content import ranking
 from lifelong.reporting.statistics.scores import Contest
+from lifelong.reporting.statistics.standings import Table
 from lifelong.running.records import Record
 from lifelong.running.spec import Spec
 
@@ -18,7 +20,7 @@ DIGITS = 6
 
 def details(
     contests: Sequence[Contest],
-    ranking: Sequence[str],
+    tables: Sequence[Table],
     baselines: Sequence[str],
     command: Callable[[Spec], str | None],
 ) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def details(
 
     Args:
         contests: the records of a board, arranged.
-        ranking: the metrics that rank.
+        tables: their standings.
         baselines: labels of entrants, from whom differences are told.
         command: what to type for a run.
 
@@ -41,12 +43,16 @@ def details(
         for entrant in contest.entrants
         for record in entrant.records
     ]
+    orders = {table.scenario: metric for table in tables for metric in ranking([table])[:1]}
     rows = {
         "curves": curves(contests),
         "forgotten": forgotten(contests),
-        "costs": costs(contests, ranking[0], COSTS) if ranking else [],
+        "costs": [row for contest in contests for row in costs([contest], orders[contest.scenario], COSTS)],
         "differences": [
-            row for metric in ranking for baseline in baselines for row in differences(contests, metric, baseline)
+            row
+            for metric in ranking(tables)
+            for baseline in baselines
+            for row in differences(contests, metric, baseline)
         ],
     }
     return {"runs": runs, "versions": list(versions), **{name: columns(found) for name, found in rows.items()}}

@@ -35,7 +35,9 @@ function columnsOf(table, range) {
 function nameCell(row) {
   const box = element("input", { type: "checkbox", value: row.strategy });
   box.checked = shown.includes(row.strategy);
-  const told = [row.role === "contestant" ? "" : row.role, row.few ? "few seeds" : ""].filter(Boolean).join(" · ");
+  const [role, few] = [row.role === "contestant" ? "" : row.role, row.few ? "few seeds" : ""];
+  const gaps = row.n < row.planned ? `${row.n} of ${row.planned} runs` : ""; // beside the rank, wherever one has scrolled
+  const told = [role, gaps, few].filter(Boolean).join(" · ");
   const name = element("bdi", { title: row.strategy }, row.strategy);
   return element("label", {}, box, element("span", {}, name, told ? element("span", { class: "role" }, told) : null));
 }

@@ -52,9 +52,10 @@ def page(name: str, plan: Plan, contests: Sequence[Contest], metrics: Sequence[s
     Raises:
         UsageError: if there is no metric of such a name.
     """
-    first = content(name, plan.board, contests, standings(contests, metrics), metrics)
+    tables = standings(contests, metrics)
+    first = content(name, plan.board, contests, tables, metrics)
     specs = [record.spec for contest in contests for entrant in contest.entrants for record in entrant.records]
-    more = details(contests, first["ranking"], first["baselines"], command_for(name, plan, specs))
+    more = details(contests, tables, first["baselines"], command_for(name, plan, specs))
     return _html(first, more)
 
 
@@ -78,7 +79,8 @@ def _html(first: dict[str, Any], more: dict[str, Any]) -> str:
 
 def _first(first: dict[str, Any], role: str) -> str | None:
     """The best of the ranking in a role: what is chosen until somebody chooses."""
-    rows = (row for table in first["tables"] for row in table["rows"] if row["role"] == role)
+    tables = sorted(first["tables"], key=lambda table: bool(table["scenario"] != first["opening"]))
+    rows = (row for table in tables for row in table["rows"] if row["role"] == role)
     return next((str(row["strategy"]) for row in rows), None)
 
 

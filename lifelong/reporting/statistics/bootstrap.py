@@ -24,10 +24,13 @@ CONFIDENCE = 0.95
 RESAMPLES = 4_999
 
 CHUNK = 16
+"""How many means are resampled at a time, so that memory does not grow with their number."""
+
 ROUNDING = 1e-12
 """What a difference may owe to rounding, relative to the numbers that it is of."""
 
 Values = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,16 @@ class Intervals:
     mean: Values
     low: Values
     high: Values
-    n: npt.NDArray[np.int64]
+    n: Counts
 
     def __getitem__(self, column: int) -> Interval:
-        found = (values[column] for values in (self.mean, self.low, self.high))
-        mean, low, high = (None if np.isnan(value) else float(value) for value in found)
+        mean, low, high = (defined(values[column]) for values in (self.mean, self.low, self.high))
         return Interval(mean, low, high, int(self.n[column]))
+
+
+def defined(value: float) -> float | None:
+    """A number of Python's, None for NaN."""
+    return None if np.isnan(value) else float(value)
 
 
 def mean_interval(values: Iterable[float]) -> Interval:
@@ -74,18 +81,23 @@ def mean_intervals(strata: Sequence[Values]) -> Intervals:
         strata: for each scenario an array of shape (seeds, K), the seeds in order; NaN where a seed has no value. What
             has no value at all in some stratum has no mean; what has one alone in some stratum, no interval.
     """
-    present = np.array([(~np.isnan(values)).sum(axis=0) for values in strata])
-    mean, low, high = (np.full(present.shape[1], np.nan) for _ in range(3))
-    for sizes in np.unique(present, axis=1).T:
+    n = counts(strata)
+    mean, low, high = (np.full(n.shape[1], np.nan) for _ in range(3))
+    for sizes in np.unique(n, axis=1).T:
         if not sizes.all():
             continue
-        columns = np.flatnonzero((present == sizes[:, None]).all(axis=0))
+        columns = np.flatnonzero((n == sizes[:, None]).all(axis=0))
         for part in np.array_split(columns, -(-len(columns) // CHUNK)):
-            samples = [_present(values[:, part])[:n] for values, n in zip(strata, sizes, strict=True)]
+            samples = [_present(values[:, part])[:size] for values, size in zip(strata, sizes, strict=True)]
             mean[part] = _mean(samples)
             if sizes.min() > 1:
                 low[part], high[part] = _ends(samples, mean[part])
-    return Intervals(mean, low, high, present.sum(axis=0) if present.shape[1] else present[0])
+    return Intervals(mean, low, high, n.sum(axis=0))
+
+
+def counts(strata: Sequence[Values]) -> Counts:
+    """How many seeds have a value, of shape (strata, K); strata of shape (seeds, K), NaN where a seed has none."""
+    return np.array([(~np.isnan(values)).sum(axis=0) for values in strata])
 
 
 def _present(values: Values) -> Values:
@@ -103,14 +115,19 @@ def _ends(samples: Sequence[Values], mean: Values) -> tuple[Values, Values]:
 
     An end that differs from zero by rounding alone is zero.
     """
-    resampled = resampled_means(samples)
-    beyond = tail(tuple(len(sample) for sample in samples))
-    resampled.partition((beyond, RESAMPLES - 1 - beyond), axis=1)
     certain = np.all([(sample == sample[0]).all(axis=0) for sample in samples], axis=0)
     negligible = ROUNDING * np.max([abs(sample).max(axis=0) for sample in samples], axis=0)
-    low, high = (resampled[:, end] for end in (beyond, RESAMPLES - 1 - beyond))
-    low, high = (np.where(abs(end) <= negligible, 0.0, end) for end in (low, high))
+    ends = _percentiles(resampled_means(samples), [len(sample) for sample in samples])
+    low, high = (np.where(abs(end) <= negligible, 0.0, end) for end in ends)
     return np.where(certain, mean, low), np.where(certain, mean, high)
+
+
+def _percentiles(resampled: Values, sizes: Sequence[int]) -> tuple[Values, Values]:
+    """The lower and the upper end of each interval, for resampled numbers of shape (..., RESAMPLES)."""
+    below = tail(tuple(sizes))
+    above = RESAMPLES - 1 - below
+    ordered = np.partition(resampled, (below, above), axis=-1)
+    return ordered[..., below], ordered[..., above]
 
 
 def resampled_means(samples: Sequence[Values]) -> Values:
@@ -169,7 +186,7 @@ def interquartile_mean(strata: Sequence[Values]) -> Interval:
 
     Source: Agarwal et al. 2021, Deep Reinforcement Learning at the Edge of the Statistical Precipice, arXiv:2108.13264.
     """
-    sizes = tuple(len(values) for values in strata)
+    sizes = [len(values) for values in strata]
     if not all(sizes):
         return Interval(None, None, None, sum(sizes))
     values = np.concatenate(strata)
@@ -178,9 +195,8 @@ def interquartile_mean(strata: Sequence[Values]) -> Interval:
     if min(sizes) < 2:
         return Interval(mean, None, None, sum(sizes))
     draws = np.concatenate([_draws(n, stratum) for stratum, n in enumerate(sizes)])
-    beyond = tail(sizes)
-    ends = np.partition(_middle(draws[order], values[order]), (beyond, RESAMPLES - 1 - beyond))
-    return Interval(mean, float(ends[beyond]), float(ends[RESAMPLES - 1 - beyond]), sum(sizes))
+    low, high = _percentiles(_middle(draws[order], values[order]), sizes)
+    return Interval(mean, float(low), float(high), sum(sizes))
 
 
 def _middle(draws: Values, values: Values) -> Values:
@@ -194,13 +210,14 @@ def _middle(draws: Values, values: Values) -> Values:
 
 __all__ = [
     "CONFIDENCE",
-    "RESAMPLES",
     "ROUNDING",
+    "Counts",
     "Interval",
     "Intervals",
     "Values",
+    "counts",
+    "defined",
     "enough",
-    "freedom",
     "interquartile_mean",
     "mean_interval",
     "mean_intervals",

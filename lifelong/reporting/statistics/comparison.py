@@ -18,19 +18,21 @@ from lifelong.measures.metrics import RUN_METRICS
 from lifelong.reporting.statistics.bootstrap import (
     CONFIDENCE,
     ROUNDING,
+    Counts,
     Interval,
     Values,
+    counts,
+    defined,
     enough,
     mean_intervals,
     resampled_means,
     tail,
 )
-from lifelong.reporting.statistics.scores import Contest
+from lifelong.reporting.statistics.scores import ABSENT, Contest
 
 ALL = "all scenarios"
 Verdict = Literal["better", "worse", "same", "cannot tell", "too few seeds"]
 Pair = tuple[str, str]
-Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,7 @@ class Comparison:
     @property
     def by_interval(self) -> Literal["better", "worse"] | None:
         """What the interval alone says of the first, where it excludes zero."""
-        low, high = self.difference.low, self.difference.high
-        if low is None or high is None or low <= 0 <= high:
-            return None
-        return "better" if (low > 0) == RUN_METRICS[self.metric].higher_is_better else "worse"
+        return _by_interval(self.difference, self.metric)
 
 
 def compare(contests: Sequence[Contest], metric: str, pairs: Sequence[Pair]) -> list[Comparison]:
@@ -87,11 +86,9 @@ def compare(contests: Sequence[Contest], metric: str, pairs: Sequence[Pair]) -> 
 
 def _differences(contest: Contest, metric: str, pairs: Sequence[Pair]) -> Values:
     """First minus second, of shape (seeds, pairs); NaN where one of them has no value."""
-    values = contest.values(metric)
-    values = np.column_stack([values, np.full(len(values), np.nan)])  # the last column is who is not there
     columns = {label: column for column, label in enumerate(contest.labels)}
-    first, second = ([columns.get(pair[k], -1) for pair in pairs] for k in (0, 1))
-    return _paired(values[:, first], values[:, second])
+    first, second = (contest.values_of([columns.get(pair[k], ABSENT) for pair in pairs], metric) for k in (0, 1))
+    return _paired(first, second)
 
 
 def _paired(first: Values, second: Values) -> Values:
@@ -102,27 +99,39 @@ def _paired(first: Values, second: Values) -> Values:
 
 
 def _compared(scenario: str, metric: str, pairs: Sequence[Pair], strata: Sequence[Values]) -> Iterator[Comparison]:
-    shared = np.flatnonzero(np.all([(~np.isnan(values)).any(axis=0) for values in strata], axis=0))
+    shared = np.flatnonzero(np.all(counts(strata), axis=0))
     strata = [values[:, shared] for values in strata]
-    sizes = np.array([(~np.isnan(values)).sum(axis=0) for values in strata])
+    sizes = counts(strata)
     same = np.all([(np.isnan(values) | (values == 0)).all(axis=0) for values in strata], axis=0)
     intervals = mean_intervals(strata)
     improvements = _improvements(strata, RUN_METRICS[metric].higher_is_better)
     effects, p_values = _effects(strata, sizes), _p_values(strata, sizes)
     for k, (first, second) in enumerate(pairs[pair] for pair in shared.tolist()):
-        found = Comparison(
+        yield Comparison(
             scenario,
             metric,
             first,
             second,
-            intervals[k],
-            float(improvements[k]),
-            None if np.isnan(effects[k]) else float(effects[k]),
-            None if np.isnan(p_values[k]) else float(p_values[k]),
-            "same" if same[k] else "cannot tell" if enough(sizes[:, k].tolist()) else "too few seeds",
+            difference=intervals[k],
+            improvement=float(improvements[k]),
+            effect=defined(effects[k]),
+            p=defined(p_values[k]),
+            verdict="same" if same[k] else _verdict(intervals[k], metric, sizes[:, k].tolist()),
         )
-        told = found.by_interval if found.verdict == "cannot tell" else None
-        yield replace(found, verdict=told) if told else found
+
+
+def _verdict(difference: Interval, metric: str, sizes: Sequence[int]) -> Verdict:
+    """On the first of a pair that differs somewhere, by the numbers of pairs in each stratum."""
+    if not enough(sizes):
+        return "too few seeds"
+    return _by_interval(difference, metric) or "cannot tell"
+
+
+def _by_interval(difference: Interval, metric: str) -> Literal["better", "worse"] | None:
+    low, high = difference.low, difference.high
+    if low is None or high is None or low <= 0 <= high:
+        return None
+    return "better" if (low > 0) == RUN_METRICS[metric].higher_is_better else "worse"
 
 
 def _improvements(strata: Sequence[Values], higher: bool) -> Values:
@@ -212,7 +221,7 @@ def superiority(strata: Sequence[Values], higher_is_better: bool) -> npt.NDArray
 def _signs_of_whole(strata: Sequence[Values]) -> npt.NDArray[np.int64]:
     """On which side of zero the interval of each pair's difference lies, 0 for both; where nobody misses a seed.
 
-    That of no more than a few resampled differences lie on the other side is all that has to be known of an interval.
+    It lies on one side where no more resampled differences are on the other than lie beyond an interval's end (`tail`).
     """
     K = strata[0].shape[1]
     means, beyond = resampled_means(strata), tail(tuple(map(len, strata)))
@@ -236,7 +245,7 @@ def _signs(differences: Sequence[Values]) -> npt.NDArray[np.int64]:
 
 def _common_sign(differences: Sequence[Values]) -> npt.NDArray[np.int64]:
     """1 or -1 where all pairs agree in it, as then all of their resampled means do; else 0."""
-    shared = np.all([(~np.isnan(values)).any(axis=0) for values in differences], axis=0)
+    shared = np.all(counts(differences), axis=0)
     above = np.all([((values > 0) | np.isnan(values)).all(axis=0) for values in differences], axis=0)
     below = np.all([((values < 0) | np.isnan(values)).all(axis=0) for values in differences], axis=0)
     return np.asarray((shared & above).astype(np.int64) - (shared & below))

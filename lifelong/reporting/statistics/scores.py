@@ -6,19 +6,22 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from lifelong.contracts import Role
-from lifelong.measures.continual import Matrix, validate
+from lifelong.measures.continual import Matrix
 from lifelong.measures.metrics import RUN_METRICS
 from lifelong.reporting.statistics.bootstrap import Values
 from lifelong.running.plan import Cell
 from lifelong.running.records import Record
 from lifelong.running.spec import Choice, Spec
+
+ABSENT = -1
+"""The column of who does not take part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +72,8 @@ class Contest:
     entrants: tuple[Entrant, ...]
     impossible: tuple[str, ...] = ()
     """Who was planned and cannot take part, with the reason, a sentence each."""
+    _values: dict[str, Values] = field(default_factory=dict, init=False, repr=False)
+    """By metric, what has been asked for once."""
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -78,15 +83,16 @@ class Contest:
     def seeds(self) -> tuple[int, ...]:
         return tuple(sorted({seed for entrant in self.entrants for seed in entrant.matrices}))
 
-    @cached_property
-    def _values(self) -> dict[str, Values]:
-        return {}
-
     def values(self, metric: str) -> Values:
         """One of `RUN_METRICS`, of shape (seeds, entrants), NaN where there is none."""
         if metric not in self._values:
             self._values[metric] = self._computed(metric)
         return self._values[metric]
+
+    def values_of(self, columns: Sequence[int], metric: str) -> Values:
+        """The same, of shape (seeds, columns), for chosen entrants; all NaN for `ABSENT`."""
+        values = self.values(metric)
+        return np.asarray(np.column_stack([values, np.full(len(values), np.nan)])[:, columns])
 
     def _computed(self, metric: str) -> Values:
         values = np.full((len(self.seeds), len(self.entrants)), np.nan)
@@ -142,6 +148,7 @@ class _Run:
 
 def _runs(records: Iterable[Record], cells: Sequence[Cell]) -> list[_Run]:
     unique = {record.key: record for record in records}
+    # a record has its key already, a specification would have to be hashed for it
     planned = {cell.record.key if cell.record else cell.spec.key: cell.spec for cell in cells if cell.spec}
     specs = {key: record.spec for key, record in unique.items()}
     return [
@@ -151,7 +158,8 @@ def _runs(records: Iterable[Record], cells: Sequence[Cell]) -> list[_Run]:
 
 
 def _entrants(runs: Sequence[_Run], roles: Mapping[str, Role], labels: Callable[[Choice], str]) -> tuple[Entrant, ...]:
-    matrices = {run.record.key: R for run in runs if run.record and (R := _matrix(run.record)) is not None}
+    ok = (run.record for run in runs if run.record and run.record.ok)
+    matrices = {record.key: R for record in ok if (R := record.matrix()) is not None}
     references = {
         run.spec.seed: matrices[run.record.key]
         for run in runs
@@ -167,21 +175,17 @@ def _entrants(runs: Sequence[_Run], roles: Mapping[str, Role], labels: Callable[
         records = tuple(run.record for run in own if run.record)
         entrants.append(
             Entrant(
-                labels(choice),
-                choice,
-                key,
-                roles.get(choice.name, "contestant"),
-                records,
-                sum(run.planned for run in own) or len(seeds or records),
-                {record.spec.seed: matrices[record.key] for record in records if record.key in matrices},
-                references,
+                label=labels(choice),
+                choice=choice,
+                identity=key,
+                role=roles.get(choice.name, "contestant"),
+                records=records,
+                planned=sum(run.planned for run in own) or len(seeds or records),
+                matrices={record.spec.seed: matrices[record.key] for record in records if record.key in matrices},
+                references=references,
             )
         )
     return tuple(sorted(entrants, key=lambda entrant: (entrant.label, entrant.identity)))
-
-
-def _matrix(record: Record) -> Matrix | None:
-    return validate(record.accuracy) if record.ok and record.accuracy and record.accuracy[0] else None
 
 
 def identity(choice: Choice) -> str:
@@ -210,11 +214,11 @@ def labels_of(name: str, contests: Iterable[Contest]) -> list[str]:
         name: a label, or a strategy's name, alone or with parameters, as `ewc (ewc_lambda=0.4)`.
         contests: where they may stand.
     """
-    strategy, _, rest = name.removesuffix(")").partition(" (")
-    wanted = {part for part in rest.split(", ") if part}
     entrants = {entrant.label: entrant.choice for contest in contests for entrant in contest.entrants}
     if name in entrants:
         return [name]
+    strategy, _, rest = name.removesuffix(")").partition(" (")
+    wanted = {part for part in rest.split(", ") if part}
     return [
         label
         for label, choice in entrants.items()
@@ -264,4 +268,4 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]
         yield ".".join(path), value if isinstance(value, str) else json.dumps(value)
 
 
-__all__ = ["Contest", "Entrant", "contests", "differing", "identity", "label_by_parameters", "labels_of"]
+__all__ = ["ABSENT", "Contest", "Entrant", "contests", "differing", "identity", "label_by_parameters", "labels_of"]

@@ -10,9 +10,9 @@ import numpy as np
 from lifelong.contracts import Role
 from lifelong.errors import unknown
 from lifelong.measures.metrics import RANKING, RUN_METRICS, RunMetric
-from lifelong.reporting.statistics.bootstrap import Interval, Values, enough, interquartile_mean, mean_intervals
+from lifelong.reporting.statistics.bootstrap import Interval, Values, counts, enough, interquartile_mean, mean_intervals
 from lifelong.reporting.statistics.comparison import ALL, superiority
-from lifelong.reporting.statistics.scores import Contest, Entrant
+from lifelong.reporting.statistics.scores import ABSENT, Contest, Entrant
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ class Table:
     """Who cannot take part, with the reason."""
 
     @property
+    def ranking(self) -> list[str]:
+        """The metrics that rank; none in a table without rows."""
+        return list(self.rows[0].ranks) if self.rows else []
+
+    @property
     def overall(self) -> bool:
         """Whether it is of all scenarios together."""
         return any(row.interquartile is not None for row in self.rows)
@@ -84,42 +89,34 @@ def _table(contests: Sequence[Contest], metrics: Sequence[str], title: str, impo
     choices = {entrant.identity: entrant for contest in contests for entrant in contest.entrants}
     field = sorted(choices, key=lambda key: (choices[key].label, key))
     columns = [_columns(contest, field) for contest in contests]
-    strata = {name: [_taken(c.values(name), at) for c, at in zip(contests, columns, strict=True)] for name in metrics}
+    strata = {name: [c.values_of(at, name) for c, at in zip(contests, columns, strict=True)] for name in metrics}
     means = {name: mean_intervals(values) for name, values in strata.items()}
     ranking = _ranking({name: bool((~np.isnan(found.mean)).any()) for name, found in means.items()})
     ranks = {metric.name: _ranks(strata[metric.name], metric) for metric in ranking}
+    first, overall = ranking[0], len(contests) > 1
     rows = []
     for k, key in enumerate(field):
         own = [_entrant(contest, at[k]) for contest, at in zip(contests, columns, strict=True)]
-        first = ranking[0].name
         rows.append(
             Row(
                 ranks={name: found[k] for name, found in ranks.items()},
                 strategy=choices[key].label,
                 role=choices[key].role,
                 n=sum(len(entrant.matrices) for entrant in own if entrant),
-                planned=sum(
-                    entrant.planned if entrant else _planned(c) for c, entrant in zip(contests, own, strict=True)
-                ),
+                planned=sum(map(_planned, contests, own)),
                 failures=sum(len(entrant.records) - len(entrant.matrices) for entrant in own if entrant),
                 enough=enough([len(entrant.matrices) if entrant else 0 for entrant in own]),
                 metrics={name: found[k] for name, found in means.items()},
-                interquartile=interquartile_mean([_seen(v[:, k]) for v in strata[first]])
-                if len(contests) > 1
-                else None,
+                interquartile=interquartile_mean([_seen(v[:, k]) for v in strata[first.name]]) if overall else None,
             )
         )
-    return Table(title, tuple(sorted(rows, key=lambda row: _order(row, ranking[0]))), impossible)
+    return Table(title, tuple(sorted(rows, key=lambda row: _order(row, first))), impossible)
 
 
 def _columns(contest: Contest, field: Sequence[str]) -> list[int]:
-    """Where each of the field stands among the entrants; -1 for who does not."""
+    """Where each of the field stands among the entrants."""
     at = {entrant.identity: column for column, entrant in enumerate(contest.entrants)}
-    return [at.get(key, -1) for key in field]
-
-
-def _taken(values: Values, columns: Sequence[int]) -> Values:
-    return np.asarray(np.column_stack([values, np.full(len(values), np.nan)])[:, columns])
+    return [at.get(key, ABSENT) for key in field]
 
 
 def _seen(values: Values) -> Values:
@@ -127,12 +124,12 @@ def _seen(values: Values) -> Values:
 
 
 def _entrant(contest: Contest, column: int) -> Entrant | None:
-    return contest.entrants[column] if column >= 0 else None
+    return None if column == ABSENT else contest.entrants[column]
 
 
-def _planned(contest: Contest) -> int:
-    """The runs of who takes part in it."""
-    return max((entrant.planned for entrant in contest.entrants), default=0)
+def _planned(contest: Contest, entrant: Entrant | None) -> int:
+    """Of an entrant; for who does not take part, as many as for who does."""
+    return entrant.planned if entrant else max((one.planned for one in contest.entrants), default=0)
 
 
 def _ranking(there_is: dict[str, bool]) -> list[RunMetric]:
@@ -145,7 +142,7 @@ def _ranking(there_is: dict[str, bool]) -> list[RunMetric]:
 
 def _ranks(strata: Sequence[Values], metric: RunMetric) -> list[int | None]:
     better = superiority(strata, metric.higher_is_better)
-    complete = np.all([(~np.isnan(values)).any(axis=0) for values in strata], axis=0)
+    complete = np.all(counts(strata), axis=0)
     return [
         int(count) + 1 if there else None for count, there in zip(better[complete].sum(axis=0), complete, strict=True)
     ]

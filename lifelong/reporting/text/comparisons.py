@@ -22,8 +22,11 @@ from lifelong.reporting.text.rankings import Format
 from lifelong.reporting.text.words import NONE, escape, grouped, heading
 from lifelong.running.bounds import plain
 
+Order = Mapping[tuple[str, str], Sequence[str]]
+"""By metric and scenario, the labels in the order of a matrix."""
 HEADINGS = ("first - second", "better\nin", "effect", "p", "pairs", "verdict")
 SIGNS: Mapping[Verdict, str] = {"better": "+", "worse": "-", "same": "=", "cannot tell": ".", "too few seeds": "?"}
+LEGEND = "; ".join(f"{sign} {verdict}" for verdict, sign in SIGNS.items()) + "; a blank: no values of equal seed"
 STYLES: Mapping[Verdict, str] = {
     "better": "green",
     "worse": "red",
@@ -31,11 +34,13 @@ STYLES: Mapping[Verdict, str] = {
     "cannot tell": "",
     "too few seeds": "",
 }
+NARROWEST = 8
+"""Columns of a console in which a name can still be read."""
 TOO_FEW = "Too few seeds to tell: five on one scenario, or three on each of two, are the least."
 HOW = (
     "The verdict is on the first. first - second: mean over pairs of equal seed, and its 95 % bootstrap interval. "
     "better in: share of the pairs in which the first is better. effect: the difference in its standard deviations "
-    "(Hedges' g). p: paired t-test"
+    "(Hedges' g). same: equal in every pair. p: paired t-test"
 )
 
 
@@ -78,56 +83,74 @@ def print_comparisons(console: Console, comparisons: Sequence[Comparison], corre
     """Print pairs of strategies, a table for each metric (and scenario), with what the columns mean."""
     for group in _groups(comparisons):
         console.print(Text(plain(group.title), style="bold"))
-        drawing = _draw(group, " ")
-        if Measurement.get(console, console.options.update(width=10_000), drawing).maximum > console.width:
-            drawing = _draw(group, "\n")
-        console.print(drawing)
+        if _fits(console, drawing := _draw(group, " ")):
+            console.print(drawing)
+        elif _fits(console, _draw(group, "\n", names=NARROWEST)):
+            console.print(_draw(group, "\n"))
+        else:
+            _print_paragraphs(console, group)
     if any(one.verdict == "too few seeds" for one in comparisons):
         console.print(Text(TOO_FEW, style="yellow"))
     console.print(Text(_how(corrected), style="dim"))
 
 
-def _draw(group: _Group, separator: str) -> Drawing:
-    """One table; `separator` stands between a difference and its interval."""
-    drawing = Drawing(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in group.names:
-        drawing.add_column(name, overflow="fold")
-    for name in HEADINGS:
-        drawing.add_column(name, justify="right", no_wrap=True)
+def _fits(console: Console, drawing: Drawing) -> bool:
+    return Measurement.get(console, console.options.update(width=10_000), drawing).maximum <= console.width
+
+
+def _print_paragraphs(console: Console, group: _Group) -> None:
+    """What a table would say, where there is no place for one."""
     for names, one in group.rows:
         difference, *cells, verdict = _cells(one)
-        told = (*map(plain, names), difference.replace(" [", f"{separator}["), *cells)
+        facts = zip((name.replace("\n", " ") for name in HEADINGS[1:]), cells, strict=False)
+        console.print(Text(plain(" - ".join(names))))
+        console.print(Text(f"    {difference}: ").append(verdict, style=STYLES[one.verdict]))
+        console.print(Text("    " + ", ".join(f"{name} {cell}" for name, cell in facts)))
+    console.print()
+
+
+def _draw(group: _Group, separator: str, names: int | None = None) -> Drawing:
+    """One table; `separator` stands between a difference and its interval, and `names` is the most that names take."""
+    drawing = Drawing(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in group.names:
+        drawing.add_column(name, overflow="fold", max_width=names)
+    for name in HEADINGS:
+        drawing.add_column(name, justify="right", no_wrap=True)
+    for labels, one in group.rows:
+        difference, *cells, verdict = _cells(one)
+        told = (*map(plain, labels), difference.replace(" [", f"{separator}["), *cells)
         drawing.add_row(*map(Text, told), Text(verdict, style=STYLES[one.verdict]))
     return drawing
 
 
-def print_matrices(console: Console, comparisons: Sequence[Comparison], order: Mapping[str, Sequence[str]]) -> None:
+def print_matrices(console: Console, comparisons: Sequence[Comparison], order: Order) -> None:
     """Print who is better than whom, a matrix for each metric and scenario.
 
     Args:
         console: where to.
         comparisons: every pair once, corrected for their number.
-        order: by metric, the strategies from the best to the last.
+        order: by metric and scenario, the strategies from the best to the last.
     """
     for (metric, scenario), found in grouped(comparisons, _table).items():
         console.print(Text(f"{plain(scenario)}: {heading(metric)}, row against column", style="bold"))
-        console.print(Text(_matrix(found, order[metric])), soft_wrap=True)
+        console.print(Text(_matrix(found, order[metric, scenario])), soft_wrap=True)
         console.print()
-    console.print(Text("; ".join(f"{sign} {verdict}" for verdict, sign in SIGNS.items()), style="dim"))
+    console.print(Text(LEGEND, style="dim"))
     console.print(Text(_how(corrected=True), style="dim"))
 
 
 def render_comparisons(
     comparisons: Sequence[Comparison],
     file_format: Format,
-    order: Mapping[str, Sequence[str]] | None = None,
+    corrected: bool,
+    order: Order | None = None,
 ) -> str:
     """Comparisons in a format for files; markdown shows matrices where an order is given, the others always pairs."""
     if file_format == "md":
-        return _markdown(comparisons, order)
+        return _markdown(comparisons, corrected, order)
     rows = [asdict(one) for one in comparisons]
     if file_format == "json":
-        return json.dumps({"how": HOW, "comparisons": rows}, indent=2, allow_nan=False) + "\n"
+        return json.dumps({"how": _how(corrected), "comparisons": rows}, indent=2, allow_nan=False) + "\n"
     flat = [row | row.pop("difference") for row in rows]
     names = [name for name in Comparison.__dataclass_fields__ if name != "difference"]
     file = io.StringIO()
@@ -137,7 +160,7 @@ def render_comparisons(
     return file.getvalue()
 
 
-def _markdown(comparisons: Sequence[Comparison], order: Mapping[str, Sequence[str]] | None) -> str:
+def _markdown(comparisons: Sequence[Comparison], corrected: bool, order: Order | None) -> str:
     lines = []
     if order:
         for (metric, scenario), found in grouped(comparisons, _table).items():
@@ -145,10 +168,11 @@ def _markdown(comparisons: Sequence[Comparison], order: Mapping[str, Sequence[st
                 f"### {escape(scenario)}: {heading(metric)}",
                 "",
                 "```text",
-                _matrix(found, order[metric]),
+                _matrix(found, order[metric, scenario]),
                 "```",
                 "",
             ]
+        lines += [f"Row against column: {escape(LEGEND)}.", ""]
     else:
         for group in _groups(comparisons):
             heads = [*group.names, *(name.replace("\n", " ") for name in HEADINGS)]
@@ -158,8 +182,7 @@ def _markdown(comparisons: Sequence[Comparison], order: Mapping[str, Sequence[st
             lines.append("")
     if any(one.verdict == "too few seeds" for one in comparisons):
         lines += [f"**{TOO_FEW}**", ""]
-    several = any(len(found) > 1 for found in grouped(comparisons, _table).values())
-    return "\n".join([*lines, f"- {_how(corrected=several)}"]) + "\n"
+    return "\n".join([*lines, f"- {_how(corrected)}"]) + "\n"
 
 
 def _cells(one: Comparison) -> list[str]:
@@ -213,4 +236,4 @@ def _how(corrected: bool) -> str:
     )
 
 
-__all__ = ["print_comparisons", "print_matrices", "render_comparisons"]
+__all__ = ["Order", "print_comparisons", "print_matrices", "render_comparisons"]

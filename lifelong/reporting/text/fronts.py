@@ -21,8 +21,9 @@ from lifelong.running.bounds import plain
 
 HOW = (
     "Means are compared: who is dominated by little may be as good, see the intervals. Ceilings and references keep "
-    "the data that a stream takes away, and dominate nobody."
+    "the data that a stream takes away, and dominate nobody. cells: runs that are ok, of those planned."
 )
+FEW = "This rests on few seeds (see cells): who dominates may do so by chance."
 
 
 def print_front(console: Console, fronts: Mapping[str, Sequence[Point]], metrics: Sequence[str]) -> None:
@@ -33,11 +34,14 @@ def print_front(console: Console, fronts: Mapping[str, Sequence[Point]], metrics
         drawing.add_column("strategy", overflow="fold")
         for name in metrics:
             drawing.add_column(heading(name), justify="right")
+        drawing.add_column("cells", justify="right", no_wrap=True)
         drawing.add_column("dominated by", overflow="fold")
         for point in _front_first(points):
             cells = _front_cells(point, metrics)
             drawing.add_row(*map(Text, map(plain, cells)), style="" if point.ahead else "dim")
         console.print(drawing)
+    if _rests_on_few(fronts):
+        console.print(Text(FEW, style="yellow"))
     console.print(Text(HOW, style="dim"))
 
 
@@ -50,6 +54,8 @@ def render_front(fronts: Mapping[str, Sequence[Point]], metrics: Sequence[str], 
                     "strategy": point.row.strategy,
                     **dict(zip(metrics, point.values, strict=True)),
                     "role": point.row.role,
+                    "n": point.row.n,
+                    "planned": point.row.planned,
                     "front": point.ahead,
                     "dominated_by": list(point.dominated_by),
                 }
@@ -61,20 +67,27 @@ def render_front(fronts: Mapping[str, Sequence[Point]], metrics: Sequence[str], 
     if file_format == "csv":
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["scenario", "strategy", *metrics, "front", "dominated_by"])
+        writer.writerow(["scenario", "strategy", *metrics, "n", "planned", "front", "dominated_by"])
         for scenario, points in fronts.items():
             for point in points:
                 dominators = "; ".join(point.dominated_by)
-                writer.writerow([scenario, point.row.strategy, *point.values, point.ahead, dominators])
+                row = point.row
+                writer.writerow([scenario, row.strategy, *point.values, row.n, row.planned, point.ahead, dominators])
         return file.getvalue()
     lines = []
     for scenario, points in fronts.items():
-        heads = ["strategy", *map(heading, metrics), "dominated by"]
+        heads = ["strategy", *map(heading, metrics), "cells", "dominated by"]
         lines += [f"### {escape(scenario)}: Pareto front", "", "| " + " | ".join(heads) + " |"]
-        lines.append("| --- |" + " ---: |" * len(metrics) + " --- |")
+        lines.append("| --- |" + " ---: |" * (len(metrics) + 1) + " --- |")
         lines += ["| " + " | ".join(map(escape, _front_cells(p, metrics))) + " |" for p in _front_first(points)]
         lines.append("")
+    if _rests_on_few(fronts):
+        lines += [f"**{FEW}**", ""]
     return "\n".join([*lines, f"- {HOW}"]) + "\n"
+
+
+def _rests_on_few(fronts: Mapping[str, Sequence[Point]]) -> bool:
+    return not all(point.row.enough for points in fronts.values() for point in points)
 
 
 def _front_first(points: Sequence[Point]) -> list[Point]:
@@ -87,7 +100,7 @@ def _front_cells(point: Point, metrics: Sequence[str]) -> list[str]:
     values = [write(value, RUN_METRICS[name].quantity) for name, value in zip(metrics, point.values, strict=True)]
     more = f" and {len(point.dominated_by) - 1} more" if len(point.dominated_by) > 1 else ""
     why = "".join(point.dominated_by[:1]) + more if point.rival else f"({point.row.role})"
-    return [point.row.strategy, *values, why]
+    return [point.row.strategy, *values, f"{point.row.n}/{point.row.planned}", why]
 
 
 __all__ = ["print_front", "render_front"]

@@ -9,6 +9,10 @@ from lifelong.reporting.statistics.standings import Table
 from lifelong.reporting.text.words import heading
 
 INTERVAL = "95 % bootstrap interval over seeds"
+OVERALL = (
+    "On all scenarios: the mean of the scenarios' means; interquartile mean: of the middle half of all runs. Seeds are "
+    "resampled within scenarios."
+)
 
 
 def notes(table: Table, metrics: Sequence[str]) -> list[str]:
@@ -17,7 +21,7 @@ def notes(table: Table, metrics: Sequence[str]) -> list[str]:
 
 
 def _other_ranking(table: Table, metrics: Sequence[str]) -> list[str]:
-    first = next(iter(table.rows[0].ranks)) if table.rows else metrics[0]
+    first = table.ranking[0] if table.rows else metrics[0]
     if first == metrics[0]:
         return []
     wanted, found = (RUN_METRICS[name].title.lower() for name in (metrics[0], first))
@@ -28,8 +32,7 @@ def _few_seeds(table: Table) -> list[str]:
     ranked = [row for row in table.rows if row.rank is not None]
     if not ranked or all(row.enough for row in ranked):
         return []
-    first = next(iter(ranked[0].ranks))
-    if all(row.metrics[first].low is None for row in ranked):
+    if all(row.metrics[table.ranking[0]].low is None for row in ranked):
         return ["This ranking rests on one seed: there is no interval, and differences may be chance."]
     if any(row.enough for row in ranked):
         return ["Some rows rest on few seeds (see cells): their intervals are too narrow, their ranks rough."]
@@ -46,7 +49,8 @@ def _impossible(table: Table) -> list[str]:
     return [f"Impossible: {'; '.join(table.impossible)}."] if table.impossible else []
 
 
-def legend(metrics: Sequence[str]) -> list[str]:
+def legend(metrics: Sequence[str], overall: bool) -> list[str]:
+    """What the columns are; `overall` where there is a table of all scenarios together."""
     formulas = [f"{heading(name)}: {RUN_METRICS[name].formula}" for name in metrics]
     first, *second = (RUN_METRICS[name].title.lower() for name in metrics[:RANKING])
     return [
@@ -54,6 +58,7 @@ def legend(metrics: Sequence[str]) -> list[str]:
         f"In brackets: {INTERVAL} (expanded percentile). cells: runs that are ok, of those planned.",
         f"Ranked by {first}" + "".join(f"; the second # ranks by {name}" for name in second) + ". A rank is one more "
         "than how many are better by a paired difference whose interval excludes zero.",
+        *([OVERALL] if overall else []),
     ]
 
 

@@ -51,7 +51,7 @@ def print_tables(console: Console, tables: Iterable[Table], metrics: Sequence[st
             console.print(Text(plain(note), style="yellow"))
         console.print()
     if tables:
-        console.print(Text("\n".join(legend(metrics)), style="dim"))
+        console.print(Text("\n".join(legend(metrics, _overall(tables))), style="dim"))
 
 
 def _print_rows(console: Console, table: Table, metrics: Sequence[str]) -> None:
@@ -101,8 +101,12 @@ def _markdown(tables: Sequence[Table], metrics: Sequence[str]) -> str:
             lines.append("| " + " | ".join(cells) + " |")
         lines += ["", *(f"**{escape(note)}**\n" for note in notes(table, metrics))]
     if tables:
-        lines += [f"- {escape(line)}" for line in legend(metrics)]
+        lines += [f"- {escape(line)}" for line in legend(metrics, _overall(tables))]
     return "\n".join(lines) + "\n"
+
+
+def _overall(tables: Sequence[Table]) -> bool:
+    return any(table.overall for table in tables)
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class _Column:
 
 def _columns(table: Table, metrics: Sequence[str], separator: str = " ") -> list[_Column]:
     """The rank, the name, the metrics, and on how many runs they rest. A second rank stands before what it is by."""
-    ranking = list(table.rows[0].ranks) if table.rows else []
+    ranking = table.ranking
     columns = [_Column("#", _rank_by(*ranking[:1])), _Column("strategy", _named, is_name=True)]
     for name in metrics:
         if name in ranking[1:]:

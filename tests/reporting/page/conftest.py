@@ -194,7 +194,8 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
     def start(**options: Any) -> Visit:
         contexts.append(browser.new_context(**options))
         visits.append(visit := Visit(contexts[-1].new_page()))
-        visit.page.on("console", lambda said: visit.errors.append(said.text) if said.type == "error" else None)
+        against = ("error", "warning")
+        visit.page.on("console", lambda said: visit.errors.append(said.text) if said.type in against else None)
         visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
         visit.page.on("request", lambda request: visit.requests.append(request.url))
         return visit

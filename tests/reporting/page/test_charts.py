@@ -108,6 +108,21 @@ def test_differences_are_told_from_the_chosen_baseline(page: Page) -> None:
     assert "joint" not in rows
 
 
+def test_only_whole_experiences_are_on_the_axis_however_wide(page: Page) -> None:
+    page.locator("select[name=scenario]").select_option("toy")
+    axis = see(page, "curves").locator("svg [aria-label^='X-axis']")
+    assert axis.locator("text").all_text_contents() == ["1", "2", "3", "After experience"]
+
+
+def test_legends_name_those_alone_that_have_something_to_show(page: Page) -> None:
+    page.locator("select[name=scenario]").select_option("toy")
+    expect(page.get_by_role("checkbox", name="joint")).to_be_checked()
+    for section, told in (("curves", True), ("forgotten", False)):
+        legend = see(page, section).locator("svg .role-legend-label").all_text_contents()
+        assert "naive" in legend
+        assert ("joint" in legend) is told, "who trains once has forgotten nothing"
+
+
 def test_all_scenarios_stand_side_by_side(page: Page) -> None:
     curves = see(page, "curves")
     expect(curves.locator("h3")).to_have_text(["toy", "toy-task"])
@@ -142,3 +157,5 @@ def test_on_paper_all_charts_are_there_in_dark_ink(site: Any, visit: Visit) -> N
     fills = page.locator("#differences svg text").evaluate_all("all => all.map(one => getComputedStyle(one).fill)")
     assert set(fills) == {"rgb(31, 35, 40)"}, "the ink of the light theme"
     expect(page.locator("#theme")).to_be_hidden()
+    page.set_viewport_size({"width": 794, "height": 1123})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 794, "A4, and nothing cut off"

@@ -73,6 +73,32 @@ def test_the_best_comes_first_where_higher_is_better(page: Page) -> None:
     assert names(page)[:3] == ["joint", "cumulative", "replay"]
 
 
+def test_without_scripts_the_rankings_stand_there_and_a_sentence_says_what_does_not(site, visit) -> None:
+    page = visit(java_script_enabled=False).page
+    page.goto(site.url)
+    expect(page.locator("header .warning")).to_contain_text("need this page's script, which is switched off")
+    expect(page.locator("#ranking h3")).to_have_text([table["scenario"] for table in site.board["tables"]])
+    for shown, table in zip(page.locator("#ranking table:not(#table)").all(), site.board["tables"], strict=True):
+        for line, row in zip(shown.locator("tbody tr").all(), table["rows"], strict=True):
+            rank, name, accuracy = (line.locator(":is(td, th)").nth(k).text_content() for k in range(3))
+            assert (rank, name) == (str(row["rank"] or "-"), row["strategy"])
+            mean = row["metrics"]["average_accuracy"]["mean"]
+            assert accuracy.startswith("-" if mean is None else write(mean, "fraction"))
+    for hidden in ("#curves", "#failures", "#reproduce", ".bar"):
+        expect(page.locator(hidden)).to_be_hidden()
+    assert page.locator("#ranking :is(img, script)").count() == 0
+
+
+def test_gaps_stand_beside_the_name_too_and_nothing_where_there_are_none(page: Page) -> None:
+    choose(page, "scenario", "toy")
+    told = {
+        row.locator("bdi").text_content(): row.locator("th").inner_text()
+        for row in page.locator("#table tbody tr").all()
+    }
+    assert "4 of 5 runs" in told["replay"]
+    assert "runs" not in told["der"]
+
+
 def test_filters_by_kind_and_by_name(page: Page) -> None:
     choose(page, "kind", "rehearsal")
     assert names(page) == ["replay", "der"]

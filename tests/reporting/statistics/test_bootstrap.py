@@ -37,7 +37,7 @@ def mean_of_means(strata: list[Array]) -> Array:
 
 
 def assert_ends(found: Interval, means: Array, sizes: tuple[int, ...]) -> None:
-    """An end is the tenth or so of 9,999 resamples: it varies as the ends of as many others do."""
+    """An end is one of the first of 4,999 resamples: it varies as the ends of as many others do."""
     level = expanded(sizes)
     low, high = np.quantile(means, [level, 1 - level])
     others = np.quantile(means.reshape(20, -1), [level, 1 - level], axis=1).std(axis=1)

@@ -150,6 +150,7 @@ def test_markdown_is_a_table_for_all_scenarios_and_for_each(board):
     averages = "0.708 [0.708, 0.708] | 0.708 [0.708, 0.708]"
     assert f"| 1 | ewc | {averages} | 1 | 0.250 [0.250, 0.250] | 4/4 | 0 |" in overall
     assert "| - | joint (ceiling) | - | - | - | - | 2/4 | 0 |" in overall
+    assert "- On all scenarios: the mean of the scenarios' means; interquartile mean: of the" in sections[-1]
 
 
 def test_the_second_rank_stands_before_its_metric(make_record):

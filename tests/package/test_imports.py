@@ -1,0 +1,183 @@
+"""Who may import whom: plug-ins and engine know each other by name only, and rooms import in one direction."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from importlib.util import resolve_name
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = {"strategies": "lifelong.strategies", "scenarios": "lifelong.scenarios"}
+MAPPED = (*PLUGINS.values(), "lifelong.leaderboards")
+
+ROOMS = (
+    "lifelong.errors",
+    "lifelong.contracts",
+    "lifelong.registry",
+    "lifelong.structure",
+    "lifelong.plasticity",
+    "lifelong.models",
+    "lifelong.measures",
+    "lifelong.data",
+    "lifelong.workarounds",
+    "lifelong.running",
+    "lifelong.strategies",
+    "lifelong.scenarios",
+    "lifelong.reporting.statistics",
+    "lifelong.reporting.text",
+    "lifelong.reporting.charts",
+    "lifelong.reporting.page",
+    "lifelong.reporting.wandb",
+    "lifelong.verification",
+    "lifelong.commands",
+    "lifelong.cli",
+)
+"""Each imports from itself and from those above it."""
+
+EXCEPTIONS = {
+    ("lifelong.measures", "lifelong.running.records.Record"),  # an annotation: nothing is imported at run time
+    # seeds import nothing of ours
+    ("lifelong.plasticity", "lifelong.running.seeds.drawing_from"),
+    ("lifelong.plasticity", "lifelong.running.seeds.untouched_generators"),
+    ("lifelong.workarounds", "lifelong.running.seeds.untouched_generators"),
+}
+"""Who imports what from below it; one that is gone is to be struck from here."""
+
+
+def imports(source: str, package: str) -> Iterator[tuple[str, bool]]:
+    """The absolute name of everything that a source imports, and whether it is written relative to its package."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                yield from ((alias.name, False) for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = resolve_name("." * level + (module or ""), package)
+                yield from ((f"{base}.{alias.name}", level > 0) for alias in names)
+            case ast.Call(func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"), args=[first, *_]):
+                if isinstance(first, ast.Constant):
+                    yield str(first.value), False
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def faults_of_a_plugin(source: str, package: str) -> list[str]:
+    """The imports of a plug-in that are neither of a sibling and relative, nor of something else and absolute."""
+    return [
+        name
+        for name, relative in imports(source, package)
+        if (not within(name, package) if relative else within(name, *PLUGINS, "leaderboards", *MAPPED))
+    ]
+
+
+def faults_of_the_engine(source: str, package: str) -> list[str]:
+    """The imports of the engine, or of a test, that name a plug-in."""
+    return [name for name, _ in imports(source, package) if within(name, *PLUGINS, *PLUGINS.values())]
+
+
+def sources(folder: str, package: str) -> Iterator[tuple[Path, str]]:
+    """The Python files of a folder, each with the package that it is a part of."""
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        yield file, ".".join((package, *file.relative_to(ROOT / folder).parent.parts))
+
+
+@pytest.mark.parametrize(
+    ("source", "faults"),
+    [
+        ("from .base import floor", []),
+        ("from . import base", []),
+        ("from lifelong.models import mlp", []),
+        ("import torch", []),
+        ("from ..models import mlp", ["lifelong.models.mlp"]),
+        ("from lifelong.strategies.base import floor", ["lifelong.strategies.base.floor"]),
+        ("from lifelong import scenarios", ["lifelong.scenarios"]),
+        ("from strategies.base import floor", ["strategies.base.floor"]),
+        ("import scenarios.images", ["scenarios.images"]),
+        ("import lifelong.leaderboards", ["lifelong.leaderboards"]),
+    ],
+)
+def test_the_rule_for_plugins_tells_right_from_wrong(source: str, faults: list[str]) -> None:
+    assert faults_of_a_plugin(source, "lifelong.strategies") == faults
+
+
+@pytest.mark.parametrize(
+    ("source", "faults"),
+    [
+        ("from lifelong.registry import strategies", []),
+        ("from lifelong import strategy", []),
+        ("import lifelong.leaderboards", []),
+        ("from lifelong import strategies", ["lifelong.strategies"]),
+        ("def f():\n    from ..scenarios.images import mnist", ["lifelong.scenarios.images.mnist"]),
+        ("import lifelong.strategies.base as b", ["lifelong.strategies.base"]),
+        ("importlib.import_module('lifelong.strategies.base')", ["lifelong.strategies.base"]),
+        ("import_module(name)", []),
+        ("import strategies", ["strategies"]),
+    ],
+)
+def test_the_rule_for_the_engine_tells_right_from_wrong(source: str, faults: list[str]) -> None:
+    assert faults_of_the_engine(source, "lifelong.running") == faults
+
+
+@pytest.mark.parametrize("folder", PLUGINS)
+def test_plugins_import_siblings_relative_and_the_engine_absolute(folder: str) -> None:
+    files = list(sources(folder, PLUGINS[folder]))
+    assert files
+    faults = {file.name: faults_of_a_plugin(file.read_text(), package) for file, package in files}
+    assert not {name: found for name, found in faults.items() if found}
+
+
+@pytest.mark.parametrize("folder", ["lifelong", "tests"])
+def test_the_engine_and_the_tests_reach_plugins_by_name_only(folder: str) -> None:
+    files = list(sources(folder, folder))
+    assert files
+    faults = {str(file): faults_of_the_engine(file.read_text(), package) for file, package in files}
+    assert not {name: found for name, found in faults.items() if found}
+
+
+def test_the_structure_room_knows_torch_and_nothing_else() -> None:
+    files = list(sources("lifelong/structure", "lifelong.structure"))
+    assert files
+    allowed = {"torch", *sys.stdlib_module_names}
+    found = {name for file, package in files for name, _ in imports(file.read_text(), package)}
+    assert {name for name in found if not within(name, "lifelong.structure", *allowed)} == set()
+
+
+def room(module: str) -> str | None:
+    return next((room for room in ROOMS if within(module, room)), None)
+
+
+def upwards(source: str, package: str, own: str) -> set[tuple[str, str]]:
+    """What a source of a room imports from the rooms that are built upon it, each with the room."""
+    later = ROOMS[ROOMS.index(own) + 1 :]
+    return {(own, name) for name, _ in imports(source, package) if within(name, *later)}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from lifelong.structure import Structure", set()),
+        ("from lifelong.running.spec import Spec", set()),
+        ("from lifelong.reporting import text", {"lifelong.reporting.text"}),
+        ("def f():\n    import lifelong.cli", {"lifelong.cli"}),
+        ("from ..commands.common import say", {"lifelong.commands.common.say"}),
+    ],
+)
+def test_the_rule_for_rooms_tells_up_from_down(source: str, found: set[str]) -> None:
+    assert upwards(source, "lifelong.running", "lifelong.running") == {("lifelong.running", name) for name in found}
+
+
+def test_rooms_import_in_one_direction() -> None:
+    found = set()
+    for folder, package in {"lifelong": "lifelong", **PLUGINS}.items():
+        for file, within_package in sources(folder, package):
+            own = room(f"{within_package}.{file.stem}")
+            if own is None:
+                assert file.name == "__init__.py", f"{file} is in no room: give it its place in ROOMS"
+                continue
+            found |= upwards(file.read_text(), within_package, own)
+    assert found == EXCEPTIONS
