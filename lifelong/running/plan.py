@@ -96,7 +96,8 @@ def make_plan(board: Board, wishes: Wishes, store: Records) -> Plan:
         for strategy_name, strategy in chosen.items()
         for seed in seeds
     ]
-    wanted = [cell for cell in cells if cell.strategy in asked.values()]
+    names = {entry.name for entry in asked.values()}
+    wanted = [cell for cell in cells if cell.strategy.name in names]
     if all(cell.state == "impossible" for cell in wanted):
         raise UsageError("; ".join(dict.fromkeys(cell.reason for cell in wanted)))
     return Plan(board, cells, records, damaged)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -162,6 +163,11 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
 
 
+@lru_cache
+def _folder(root: Path, scenario: str, strategy: str) -> Path:
+    return root / _safe(scenario) / _safe(strategy)
+
+
 @dataclass(frozen=True)
 class Store:
     """The records of one board: `<out>/<board>/<scenario>/<strategy>/<seed>-<key>.json`."""
@@ -178,8 +184,7 @@ class Store:
         return self._place(spec, spec.key)
 
     def _place(self, spec: Spec, key: str) -> Path:
-        folder = self.root / _safe(spec.scenario.name) / _safe(spec.strategy.name)
-        return folder / f"{spec.seed}-{key[:12]}.json"
+        return _folder(self.root, spec.scenario.name, spec.strategy.name) / f"{spec.seed}-{key[:12]}.json"
 
     def checkpoint(self, spec: Spec) -> Path:
         """Where an unfinished run waits to be taken up again."""

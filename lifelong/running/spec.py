@@ -30,6 +30,9 @@ class Budget(Strict):
     weight_decay: float = Field(0.0, ge=0)
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 class Choice(Strict):
     """A scenario, strategy or model by name, with the value of every parameter."""
 
@@ -38,6 +41,11 @@ class Choice(Strict):
     parameters: dict[str, Any] = {}
     code_sha256: Name | None = None
     """Of the user's file that it comes from; None for what is installed."""
+
+    @property
+    def identity(self) -> str:
+        """Its content as JSON in one form: equal where the name and every parameter are."""
+        return _CANONICAL.encode(self.model_dump(mode="json"))
 
 
 class Spec(Strict):
@@ -52,7 +60,7 @@ class Spec(Strict):
     @property
     def canonical(self) -> str:
         """The specification as JSON in one form, whatever the order of its parameters."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return _CANONICAL.encode(self.model_dump(mode="json"))
 
     @property
     def key(self) -> str:
@@ -63,4 +71,4 @@ class Spec(Strict):
     def setting(self) -> str:
         """The hash of all but the strategy and the seed: rows of one table share it."""
         shared = self.model_dump(mode="json", exclude={"strategy", "seed"})
-        return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(_CANONICAL.encode(shared).encode()).hexdigest()

@@ -25,25 +25,29 @@ GOALS = {"board": 2.0, "page": 10.0}
 PLOT = Path(__file__).parent / "reporting.png"
 
 TIMED = """
-import resource, sys, time
+import re, sys, time
 from pathlib import Path
-import altair, scipy.stats, vl_convert, rich.table, pydantic  # what is timed comes after the imports
-import lifelong.cli
-from lifelong.registry import scenarios, strategies
-from lifelong.commands.common import print_board
-from lifelong.commands.options import wishes_of
-from lifelong.commands.page import page
-strategies.all(), scenarios.all()
 what, records, seeds, output = sys.argv[1:]
 out, output = Path(records), Path(output)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+import scipy.stats, rich.table, pydantic  # what is timed comes after the imports
+import lifelong.cli
+from lifelong.registry import scenarios, strategies
+from lifelong.reporting.text import rankings
+strategies.all(), scenarios.all()
+if what == "board":
+    from lifelong.commands.common import print_board
+    from lifelong.commands.options import wishes_of
+else:
+    import altair, vl_convert
+    from lifelong.commands.page import page
+    from lifelong.reporting.page import write
 started = time.perf_counter()
 if what == "board":
     print_board("digits-v1", wishes_of(None, None, seeds, None), out, "json", (), None, output)
 else:
     page("digits-v1", output=output, seeds=seeds, out=out)
 seconds = time.perf_counter() - started
-print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, before / 1e3)
+print(seconds, int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024)
 """
 
 

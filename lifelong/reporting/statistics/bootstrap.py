@@ -186,24 +186,29 @@ def interquartile_mean(strata: Sequence[Values]) -> Interval:
 
     Source: Agarwal et al. 2021, Deep Reinforcement Learning at the Edge of the Statistical Precipice, arXiv:2108.13264.
     """
-    sizes = [len(values) for values in strata]
+    sizes = tuple(map(len, strata))
     if not all(sizes):
         return Interval(None, None, None, sum(sizes))
     values = np.concatenate(strata)
     order = np.argsort(values, kind="stable")
-    mean = float(_middle(np.ones((len(values), 1)), values[order])[0])
+    mean = float(_middle(np.ones((len(values), 1), dtype=np.int32), values[order])[0])
     if min(sizes) < 2:
         return Interval(mean, None, None, sum(sizes))
-    draws = np.concatenate([_draws(n, stratum) for stratum, n in enumerate(sizes)])
-    low, high = _percentiles(_middle(draws[order], values[order]), sizes)
+    low, high = _percentiles(_middle(_all_draws(sizes)[order], values[order]), sizes)
     return Interval(mean, float(low), float(high), sum(sizes))
 
 
-def _middle(draws: Values, values: Values) -> Values:
+@lru_cache
+def _all_draws(sizes: tuple[int, ...]) -> npt.NDArray[np.int32]:
+    """The draws of several strata below each other, of shape (seeds, RESAMPLES)."""
+    return np.concatenate([_draws(n, stratum) for stratum, n in enumerate(sizes)], dtype=np.int32, casting="unsafe")
+
+
+def _middle(draws: npt.NDArray[np.int32], values: Values) -> Values:
     """The mean of the middle half of each resample, given how often it holds each of the sorted values."""
     n = len(values)
     cut = n // 4
-    upto = draws.astype(np.int32).cumsum(axis=0, dtype=np.int32).clip(cut, n - cut)
+    upto = draws.cumsum(axis=0, dtype=np.int32).clip(cut, n - cut)
     kept = np.diff(upto, axis=0, prepend=cut)
     return np.asarray(values @ kept / (n - 2 * cut), dtype=np.float64)
 

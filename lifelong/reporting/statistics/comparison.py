@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
 from typing import Literal
 
 import numpy as np
@@ -209,46 +210,40 @@ def superiority(strata: Sequence[Values], higher_is_better: bool) -> npt.NDArray
     """
     K = strata[0].shape[1]
     signs = np.zeros((K, K), dtype=np.int64)
-    whole = np.all([(~np.isnan(values)).all(axis=0) & (len(values) > 1) for values in strata], axis=0)
-    if whole.any():
-        signs[np.ix_(whole, whole)] = _signs_of_whole([values[:, whole] for values in strata])
-    first, second = np.nonzero(np.triu(~np.outer(whole, whole), k=1))
-    signs[first, second] = _signs([_paired(values[:, first], values[:, second]) for values in strata])
-    signs[second, first] = -signs[first, second]
+    present = np.concatenate([~np.isnan(values) for values in strata])
+    patterns, members = np.unique(present, axis=1, return_inverse=True)
+    for k, j in combinations_with_replacement(range(patterns.shape[1]), 2):  # who misses the same seeds, at once
+        shared = np.split(patterns[:, k] & patterns[:, j], np.cumsum([len(values) for values in strata])[:-1])
+        samples = [values[rows] for values, rows in zip(strata, shared, strict=True)]
+        first, second = np.flatnonzero(members == k), np.flatnonzero(members == j)
+        found = _signs([sample[:, first] for sample in samples], [sample[:, second] for sample in samples])
+        signs[np.ix_(first, second)], signs[np.ix_(second, first)] = found, -found.T
     return np.asarray(signs > 0 if higher_is_better else signs < 0)
 
 
-def _signs_of_whole(strata: Sequence[Values]) -> npt.NDArray[np.int64]:
-    """On which side of zero the interval of each pair's difference lies, 0 for both; where nobody misses a seed.
+def _signs(first: Sequence[Values], second: Sequence[Values]) -> npt.NDArray[np.int64]:
+    """On which side of zero the interval of first minus second lies, 0 for both; of shape (K, L).
 
     It lies on one side where no more resampled differences are on the other than lie beyond an interval's end (`tail`).
+    With a single pair in some stratum there is no interval: then all pairs have to lie on that side.
+
+    Args:
+        first, second: samples of the same seeds, of shape (n, K) and (n, L) for each stratum, without NaN.
     """
-    K = strata[0].shape[1]
-    means, beyond = resampled_means(strata), tail(tuple(map(len, strata)))
-    negligible = ROUNDING * max((abs(values).max(initial=0) for values in strata), default=0)
-    signs = np.zeros((K, K), dtype=np.int64)
-    for k in range(K):
-        difference = means[k] - means[k + 1 :]
+    sizes = tuple(map(len, first))
+    signs = np.zeros((first[0].shape[1], second[0].shape[1]), dtype=np.int64)
+    if not all(sizes):
+        return signs
+    if min(sizes) > 1:
+        one, other, beyond = resampled_means(first), resampled_means(second), tail(sizes)
+    else:
+        one, other, beyond = np.concatenate(first).T, np.concatenate(second).T, 0
+    negligible = ROUNDING * max(abs(values).max() for values in (*first, *second))
+    for k, mine in enumerate(one):
+        difference = mine - other
         above = (difference <= negligible).sum(axis=1) <= beyond
-        signs[k, k + 1 :] = above.astype(np.int64) - ((difference >= -negligible).sum(axis=1) <= beyond)
-    return np.asarray(signs - signs.T)
-
-
-def _signs(differences: Sequence[Values]) -> npt.NDArray[np.int64]:
-    """The same for any pairs, of shape (pairs,); of a single shared seed, the side on which the difference lies."""
-    signs = _common_sign(differences)
-    open_ = np.flatnonzero(signs == 0)
-    intervals = mean_intervals([values[:, open_] for values in differences])
-    signs[open_] = (intervals.low > 0).astype(np.int64) - (intervals.high < 0)
+        signs[k] = above.astype(np.int64) - ((difference >= -negligible).sum(axis=1) <= beyond)
     return signs
-
-
-def _common_sign(differences: Sequence[Values]) -> npt.NDArray[np.int64]:
-    """1 or -1 where all pairs agree in it, as then all of their resampled means do; else 0."""
-    shared = np.all(counts(differences), axis=0)
-    above = np.all([((values > 0) | np.isnan(values)).all(axis=0) for values in differences], axis=0)
-    below = np.all([((values < 0) | np.isnan(values)).all(axis=0) for values in differences], axis=0)
-    return np.asarray((shared & above).astype(np.int64) - (shared & below))
 
 
 __all__ = ["ALL", "Comparison", "Pair", "Verdict", "adjusted", "compare", "holm", "superiority"]

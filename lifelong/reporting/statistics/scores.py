@@ -152,7 +152,7 @@ def _runs(records: Iterable[Record], cells: Sequence[Cell]) -> list[_Run]:
     planned = {cell.record.key if cell.record else cell.spec.key: cell.spec for cell in cells if cell.spec}
     specs = {key: record.spec for key, record in unique.items()}
     return [
-        _Run(spec, spec.setting, identity(spec.strategy), unique.get(key), key in planned)
+        _Run(spec, spec.setting, spec.strategy.identity, unique.get(key), key in planned)
         for key, spec in (planned | specs).items()
     ]
 
@@ -188,20 +188,15 @@ def _entrants(runs: Sequence[_Run], roles: Mapping[str, Role], labels: Callable[
     return tuple(sorted(entrants, key=lambda entrant: (entrant.label, entrant.identity)))
 
 
-def identity(choice: Choice) -> str:
-    """What makes an entrant: the strategy and all of its parameters."""
-    return json.dumps(choice.model_dump(mode="json"), sort_keys=True)
-
-
 def label_by_parameters(choices: Iterable[Choice]) -> Callable[[Choice], str]:
     """Names for entrants: the strategy's, followed by its parameters where another differs in nothing else."""
     known: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for choice in choices:
-        known[choice.name][identity(choice)] = choice.model_dump(mode="json")
+        known[choice.name][choice.identity] = choice.model_dump(mode="json")
     told = {name: differing(found) for name, found in known.items()}
 
     def label(choice: Choice) -> str:
-        difference = told.get(choice.name, {}).get(identity(choice), "")
+        difference = told.get(choice.name, {}).get(choice.identity, "")
         return f"{choice.name} ({difference})" if difference else choice.name
 
     return label
@@ -268,4 +263,4 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]
         yield ".".join(path), value if isinstance(value, str) else json.dumps(value)
 
 
-__all__ = ["ABSENT", "Contest", "Entrant", "contests", "differing", "identity", "label_by_parameters", "labels_of"]
+__all__ = ["ABSENT", "Contest", "Entrant", "contests", "differing", "label_by_parameters", "labels_of"]
