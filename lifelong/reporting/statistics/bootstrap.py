@@ -1,7 +1,7 @@
 """The bootstrap over seeds: how far a mean would move if other seeds had been drawn.
 
 Seeds are drawn anew within each scenario (the strata). A percentile interval is too narrow for a few seeds: of nominal
-95 %, that of five covers some 82 %. So the percentiles are moved outwards until the interval of normal data is
+95 %, that of five covers some 84 %. So the percentiles are moved outwards until the interval of normal data is
 Student's (the expanded percentile interval): z is replaced by t with the degrees of freedom that the seeds leave, times
 the square root of n / (n - 1), as resampling n seeds makes the variance too small by that ratio.
 
