@@ -55,7 +55,7 @@ def sound(specs: dict[tuple[str, int], Spec]) -> Make:
             "capacity": [capacity(step * 30 // trainings) for step in range(trainings + 1)],
             "learning": [{"online_loss": 1 / (i + level)} for i in range(trainings)],
             "times": {"train_s": [1.0] * trainings, "eval_s": [0.5] * (trainings + 1), "total_s": 9.0},
-            "provenance": provenance("cpu"),
+            "provenance": provenance("cpu").model_copy(update={"started_utc": "2026-01-02T03:04:05+00:00"}),
         }
         return Record.model_validate(content | changes)
 
