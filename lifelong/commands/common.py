@@ -174,7 +174,6 @@ def records_of(name: str, wishes: Wishes, out: Path, published: Path | None = No
     Raises:
         UsageError: if a name, a parameter or a file is wrong.
     """
-    from lifelong.reporting.text.overview import on_the_board
     from lifelong.running.board import load_board
     from lifelong.running.plan import make_plan
     from lifelong.running.published import Published
@@ -185,7 +184,7 @@ def records_of(name: str, wishes: Wishes, out: Path, published: Path | None = No
     else:
         board = load_board(name)
         made = make_plan(board, wishes, Published(published.expanduser(), board.name))
-    records = on_the_board(made, everyone=not wishes.strategies)
+    records = made.ranked(everyone=not wishes.strategies)
     if not records:
         say(f"no records of {name} in {published or out} under these settings; start with: lifelong run {name}")
     if other := len(made.records) - len(records):

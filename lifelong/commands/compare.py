@@ -52,6 +52,8 @@ def compare(
     _check(strategies or [], board, modes, form, output)
     if pareto and metric:
         raise UsageError("--pareto names its metrics itself: leave out --metric")
+    from lifelong.reporting.statistics.scores import all_labels
+
     made, field = contests_of(board, wishes_of(None, scenario, seeds, settings), out, published)
     if not field:
         raise UsageError(f"nothing to compare: there are no records of {board}")
@@ -63,7 +65,8 @@ def compare(
     if claims:
         _print_claims(field, made.board, metrics, form, output)
         return
-    pairs = _pairs(_labels(field) if everyone else [_entrant(name, field) for name in strategies or []], _labels(field))
+    labels = all_labels(field)
+    pairs = _pairs(labels if everyone else [_entrant(name, field) for name in strategies or []], labels)
     comparisons = _compared(field, metrics, pairs)
     _print(field, comparisons, everyone, len(pairs) > 1, form, output)
 
@@ -91,13 +94,13 @@ def _check(strategies: Sequence[str], board: str, modes: Sequence[str], form: Fo
 def _entrant(name: str, field: Sequence[Contest]) -> str:
     """The label that a person means: itself, or the only one of a strategy; a user's own by its `file.py:name` too."""
     from lifelong.registry import strategies
-    from lifelong.reporting.statistics.scores import labels_of
+    from lifelong.reporting.statistics.scores import all_labels, labels_of
 
     found = _of_file(strategies.get(name), field) if ".py:" in name else labels_of(name, field)
     if len(found) > 1:
         raise UsageError(f"{name!r} stands on the board several times: write {' or '.join(map(repr, found))}")
     if not found:
-        raise unknown("strategy among the records", name, _labels(field))
+        raise unknown("strategy among the records", name, all_labels(field))
     return found[0]
 
 
@@ -108,10 +111,6 @@ def _of_file(strategy: Strategy, field: Sequence[Contest]) -> list[str]:
     own = [entrant for contest in field for entrant in contest.entrants if entrant.choice.name == strategy.name]
     now = [entrant for entrant in own if entrant.choice.code_sha256 == code]
     return list(dict.fromkeys(entrant.label for entrant in now or own))
-
-
-def _labels(field: Sequence[Contest]) -> list[str]:
-    return list(dict.fromkeys(label for contest in field for label in contest.labels))
 
 
 def _pairs(chosen: Sequence[str], labels: Sequence[str]) -> list[Pair]:
@@ -193,13 +192,14 @@ def _print_front(
     field: Sequence[Contest], strategies: Sequence[str], metrics: Sequence[str], form: Form, output: Path | None
 ) -> None:
     from lifelong.reporting.statistics.pareto import front
+    from lifelong.reporting.statistics.scores import all_labels
     from lifelong.reporting.statistics.standings import standings
     from lifelong.reporting.text.fronts import print_front, render_front
     from lifelong.reporting.text.holes import not_run
 
     if len(metrics) < 2:
         raise UsageError("--pareto: name two metrics or more, as accuracy,parameters")
-    chosen = {_entrant(name, field) for name in strategies} or set(_labels(field))
+    chosen = {_entrant(name, field) for name in strategies} or set(all_labels(field))
     for sentence in not_run(field, sorted(chosen)):
         say(sentence)
     fronts = {}

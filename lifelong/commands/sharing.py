@@ -82,13 +82,10 @@ def _say_rerun(one: Rerun) -> None:
 def _of_scores(place: Path, found: Verification) -> list[Finding]:
     """What the scores say, and the rankings that were made of them."""
     from lifelong.reporting.statistics.scores import contests
-    from lifelong.reporting.text.overview import on_the_board
     from lifelong.verification.plausible import implausible
     from lifelong.verification.recomputed import wrong
 
-    boards = {
-        name: contests(on_the_board(plan, everyone=True), roles(), plan.cells) for name, plan in found.plans.items()
-    }
+    boards = {name: contests(plan.ranked(everyone=True), roles(), plan.cells) for name, plan in found.plans.items()}
     findings = [finding for name, field in boards.items() for finding in implausible(name, field)]
     return [*findings, *wrong(place, boards)] if place.is_dir() else findings
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,22 @@ Outcome = Literal["new", "same", "mended", "failed", "conflict", "damaged"]
 out for what is ok; another result than the one that is there, kept beside it; no record, or not to be written."""
 
 
+TOLD: Mapping[str, str] = {
+    "conflict": "another result of this run is there, both are kept",
+    "damaged": "no record, or none that can be written",
+    "failed": "failed, and is left out for the one there that is ok",
+    "mended": "takes the place of one that failed",
+}
+"""What a person should know of an outcome; nothing where all is as one expects."""
+
+
+def told(what: str, outcome: str, reason: str, sentences: Mapping[str, str] = TOLD) -> str:
+    """A sentence on what became of a record, with the reason where there is one; empty for what one expects."""
+    if outcome not in sentences:
+        return ""
+    return f"{what}: {sentences[outcome]}" + (f": {reason}" if reason else "")
+
+
 @dataclass(frozen=True)
 class Merged:
     """What became of one record."""
@@ -29,13 +45,7 @@ class Merged:
     @property
     def told(self) -> str:
         """What a person should know, in one sentence; empty where all is as one expects."""
-        sentences: dict[Outcome, str] = {
-            "conflict": f"another result of this run is there, both are kept: {self.reason}",
-            "damaged": f"no record, or none that can be written: {self.reason}",
-            "failed": "failed, and is left out for the one there that is ok",
-            "mended": "takes the place of one that failed",
-        }
-        return f"{self.found.where}: {sentences[self.outcome]}" if self.outcome in sentences else ""
+        return told(str(self.found.where), self.outcome, self.reason)
 
 
 def merge(places: Iterable[Path], out: Path) -> Iterator[Merged]:
@@ -116,4 +126,4 @@ def _known(path: Path) -> Record | None:
         return None
 
 
-__all__ = ["Merged", "Outcome", "add", "conflict", "merge"]
+__all__ = ["TOLD", "Merged", "Outcome", "add", "conflict", "merge", "told"]

@@ -63,12 +63,37 @@ class Plan:
         wanted = {"missing", "failed"} if retry_failed else {"missing"}
         return [cell for cell in self.cells if cell.state in wanted]
 
+    def ranked(self, everyone: bool) -> list[Record]:
+        """The records that the board's tables are made of: its scenarios under its model and budget, its seeds.
+
+        Args:
+            everyone: include strategies that the plan does not name, such as a user's own that was run before.
+        """
+        planned = {cell.record.key: cell.record for cell in self.cells if cell.record is not None}
+        if not everyone:
+            return list(planned.values())
+        specs = {cell.scenario.name: cell.spec for cell in self.cells if cell.spec is not None}
+        settings = {spec.setting for spec in specs.values()}
+        seeds = {cell.seed for cell in self.cells}
+        others = (record for record in self.records.values() if record.key not in planned and record.spec.seed in seeds)
+        return [*planned.values(), *(record for record in others if record.spec.setting in settings)]
+
 
 class Records(Protocol):
     """Where records lie: a board's folder (`Store`), or a published file (`Published`)."""
 
     def load(self) -> tuple[dict[str, Record], dict[Path, str]]:
         """The records by key, and what is damaged with the reason."""
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """Records that have been read already, or none where only the cells of a plan are wanted."""
+
+    records: Sequence[Record] = ()
+
+    def load(self) -> tuple[dict[str, Record], dict[Path, str]]:
+        return {record.key: record for record in self.records}, {}
 
 
 def make_plan(board: Board, wishes: Wishes, store: Records) -> Plan:

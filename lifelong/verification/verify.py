@@ -15,23 +15,12 @@ from lifelong.errors import UsageError
 from lifelong.registry import boards, scenarios, strategies
 from lifelong.running.board import load_board
 from lifelong.running.bounds import plain
-from lifelong.running.plan import Plan, Wishes, make_plan
-from lifelong.running.published import Published
+from lifelong.running.plan import AtHand, Plan, Wishes, make_plan
 from lifelong.running.records import Record, Store, below
 from lifelong.running.sources import Found, existing, find
 from lifelong.verification.completeness import on_board
 from lifelong.verification.consistency import Evaluated, contradictions
 from lifelong.verification.finding import Finding
-
-
-@dataclass(frozen=True)
-class _Read(Published):
-    """The records of one board, which have been read already."""
-
-    records: Sequence[Record] = ()
-
-    def load(self) -> tuple[dict[str, Record], dict[Path, str]]:
-        return {record.key: record for record in self.records}, {}
 
 
 @dataclass(frozen=True)
@@ -74,7 +63,7 @@ def verify(place: Path, given: Sequence[str] = ()) -> Verification:
         if board is None:
             findings.append(Finding("boards", name, "not known here: give its file with --board", "note"))
         else:
-            plans[name] = make_plan(board, Wishes(), _Read(place, name, [record for record, _ in records]))
+            plans[name] = make_plan(board, Wishes(), AtHand([record for record, _ in records]))
         findings += on_board(name, records, plans.get(name))
     return Verification(sum(map(len, held.values())), tuple(map(plain, sorted(held))), plans, tuple(findings))
 

@@ -17,7 +17,7 @@ from lifelong.measures.metrics import RUN_METRICS
 from lifelong.reporting.statistics.bootstrap import Interval, mean_intervals
 from lifelong.reporting.statistics.comparison import Comparison, adjusted, compare
 from lifelong.reporting.statistics.pareto import front
-from lifelong.reporting.statistics.scores import Contest, Entrant
+from lifelong.reporting.statistics.scores import Contest, Entrant, all_labels
 from lifelong.reporting.statistics.standings import Table, standings
 
 Row = dict[str, Any]
@@ -129,8 +129,7 @@ def differences(contests: Sequence[Contest], metric: str, baseline: str) -> list
         metric: one of `RUN_METRICS`.
         baseline: the label of an entrant.
     """
-    labels = dict.fromkeys(entrant.label for contest in contests for entrant in contest.entrants)
-    pairs = [(label, baseline) for label in labels if label != baseline]
+    pairs = [(label, baseline) for label in all_labels(contests) if label != baseline]
     found = adjusted(compare(contests, metric, pairs)) if pairs else []
     return [_difference(comparison) for comparison in _best_first(found)]
 

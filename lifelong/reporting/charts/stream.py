@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from lifelong.measures.continual import average_so_far, validate
+from lifelong.measures.continual import average_so_far
 from lifelong.reporting.charts.rows import Row
 from lifelong.running.entries import Event
 from lifelong.running.records import Record
@@ -75,9 +75,9 @@ def _layers(found: Iterable[Event]) -> str:
 
 def _accuracies(record: Record) -> list[Row]:
     """The average so far at the end of each experience; of a run that trained once, at its end."""
-    if not record.accuracy or not record.accuracy[0] or not record.capacity:
+    R = record.matrix()
+    if R is None or not record.capacity:
         return []
-    R = validate(record.accuracy)
     T = R.shape[1]
     trained = range(1, T + 1) if len(record.capacity) == T + 1 else [T]
     averages = average_so_far(R)

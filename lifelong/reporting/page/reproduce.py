@@ -10,16 +10,8 @@ from typing import Any
 
 from lifelong.contracts import Entry
 from lifelong.registry import E, Registry, scenarios, strategies
-from lifelong.running.plan import Cell, Plan, Wishes, make_plan, parse_value
-from lifelong.running.records import Record, Store
+from lifelong.running.plan import AtHand, Cell, Plan, Wishes, make_plan, parse_value
 from lifelong.running.spec import Choice, Spec
-
-
-class _NoRecords(Store):
-    """For a plan of which only the cells are wanted."""
-
-    def load(self) -> tuple[dict[str, Record], dict[Path, str]]:
-        return {}, {}
 
 
 def command_for(board: str, plan: Plan, specs: Collection[Spec]) -> Callable[[Spec], str | None]:
@@ -67,7 +59,7 @@ def _as_written(plan: Plan, specs: Collection[Spec]) -> dict[tuple[str, str], Ce
         {spec.strategy.name for spec in specs},
     )
     wishes = Wishes(scenarios=streams, strategies=methods, seeds="0")
-    cells = make_plan(plan.board, wishes, _NoRecords(Path(), plan.board.name)).cells
+    cells = make_plan(plan.board, wishes, AtHand()).cells
     return {(cell.scenario.name, cell.strategy.name): cell for cell in cells}
 
 

@@ -202,6 +202,11 @@ def label_by_parameters(choices: Iterable[Choice]) -> Callable[[Choice], str]:
     return label
 
 
+def all_labels(contests: Iterable[Contest]) -> list[str]:
+    """Everyone who takes part anywhere, once."""
+    return list(dict.fromkeys(label for contest in contests for label in contest.labels))
+
+
 def labels_of(name: str, contests: Iterable[Contest]) -> list[str]:
     """The labels that a person may mean.
 
@@ -263,4 +268,4 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]
         yield ".".join(path), value if isinstance(value, str) else json.dumps(value)
 
 
-__all__ = ["ABSENT", "Contest", "Entrant", "contests", "differing", "label_by_parameters", "labels_of"]
+__all__ = ["ABSENT", "Contest", "Entrant", "all_labels", "contests", "differing", "label_by_parameters", "labels_of"]

@@ -1,4 +1,4 @@
-"""Where a board stands: which cells are done, failed, missing or impossible, and which records its tables rest on."""
+"""Where a board stands: which cells are done, failed, missing or impossible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lifelong.running.plan import Cell, Plan, State
-from lifelong.running.records import Record, Store
+from lifelong.running.records import Store
 
 
 def print_cells(console: Console, plan: Plan) -> None:
@@ -58,20 +58,3 @@ def _grouped(cells: Iterable[Cell]) -> dict[tuple[str, str], list[Cell]]:
     for cell in cells:
         groups.setdefault((cell.scenario.name, cell.strategy.name), []).append(cell)
     return groups
-
-
-def on_the_board(plan: Plan, everyone: bool) -> list[Record]:
-    """The records that a board's tables are made of: its scenarios under its model and budget, its seeds.
-
-    Args:
-        plan: the board with the user's wishes.
-        everyone: include strategies that the plan does not name, such as a user's own that was run before.
-    """
-    planned = {cell.record.key: cell.record for cell in plan.cells if cell.record is not None}
-    if not everyone:
-        return list(planned.values())
-    specs = {cell.scenario.name: cell.spec for cell in plan.cells if cell.spec is not None}
-    settings = {spec.setting for spec in specs.values()}
-    seeds = {cell.seed for cell in plan.cells}
-    others = (record for record in plan.records.values() if record.key not in planned and record.spec.seed in seeds)
-    return [*planned.values(), *(record for record in others if record.spec.setting in settings)]

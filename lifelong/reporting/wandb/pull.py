@@ -17,7 +17,7 @@ from lifelong.errors import UsageError
 from lifelong.reporting.wandb.access import NO_KEY, has_credentials, reason
 from lifelong.reporting.wandb.record import ARTIFACT_FILE, ARTIFACT_TYPE, TIMEOUT_S, run_id
 from lifelong.running.bounds import MAX_RECORD_BYTES, plain
-from lifelong.running.merge import Outcome, add, conflict
+from lifelong.running.merge import TOLD, Outcome, add, conflict, told
 from lifelong.running.records import Record, Store, parse, read
 
 if TYPE_CHECKING:
@@ -34,14 +34,8 @@ class Pulled(NamedTuple):
     @property
     def told(self) -> str:
         """What a person should know, in one sentence; empty where all is as one expects."""
-        sentences = {
-            "conflict": f"another result of this run is there, both are kept: {self.reason}",
-            "damaged": f"carries no record that can be read: {self.reason}",
-            "failed": "failed, and is left out for the one there that is ok",
-            "mended": "takes the place of one that failed",
-            "without a record": "carries no record",
-        }
-        return f"{self.run}: {sentences[self.outcome]}" if self.outcome in sentences else ""
+        own = {"damaged": "carries no record that can be read", "without a record": "carries no record"}
+        return told(self.run, self.outcome, self.reason, {**TOLD, **own})
 
 
 def pull(entity: str, project: str, out: Path, *, timeout_s: float = TIMEOUT_S) -> Iterator[Pulled]:

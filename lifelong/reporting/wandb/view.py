@@ -18,7 +18,6 @@ from lifelong.measures.continual import (
     average_so_far,
     backward_transfer_so_far,
     forgetting_so_far,
-    validate,
 )
 from lifelong.measures.metrics import RUN_METRICS
 from lifelong.running.entries import Event
@@ -76,7 +75,7 @@ def config(record: Record, protocol: str | None) -> dict[str, Any]:
 
 def history(record: Record) -> Iterator[dict[str, float]]:
     """The rows 0 to T, none where nothing was evaluated. Accuracies are fractions in [0, 1], times seconds."""
-    R = matrix(record)
+    R = record.matrix()
     if R is None:
         return
     T = R.shape[1]
@@ -94,11 +93,6 @@ def history(record: Record) -> Iterator[dict[str, float]]:
         row |= {f"structure/{name}": changed[i][name] for name in _STRUCTURE}
         row |= {"time/train_s": train_s.get(i), "time/eval_s": eval_s.get(i)}
         yield {"experience": i} | _defined(row)
-
-
-def matrix(record: Record) -> Matrix | None:
-    """R, of shape (T + 1, T); None where the record has none."""
-    return validate(record.accuracy) if record.accuracy and record.accuracy[0] else None
 
 
 def _stream(R: Matrix) -> dict[str, npt.NDArray[np.float64]]:
@@ -143,7 +137,7 @@ def _defined(values: Mapping[str, float | None]) -> dict[str, float]:
 
 def summary(record: Record) -> dict[str, Any]:
     """What came of the run in the end: every metric of `RUN_METRICS` that it has, its status and its times."""
-    times, R = record.times, matrix(record)
+    times, R = record.times, record.matrix()
     values = {name: metric(record, R) for name, metric in RUN_METRICS.items()} if R is not None else {}
     told = {
         "status": record.status,
@@ -170,4 +164,4 @@ def tables(record: Record) -> dict[str, Table]:
     }
 
 
-__all__ = ["GROUPS", "MAX_ROWS", "OPERATORS", "VERSION", "Table", "config", "history", "matrix", "summary", "tables"]
+__all__ = ["GROUPS", "MAX_ROWS", "OPERATORS", "VERSION", "Table", "config", "history", "summary", "tables"]

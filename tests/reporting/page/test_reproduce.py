@@ -112,6 +112,7 @@ def test_there_is_no_command_for_what_cannot_be_asked_for(change: dict[str, Any]
 
 def test_the_page_tells_command_key_and_versions_of_the_chosen_run(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.bring_to_front()  # the clipboard is the focused page's alone
     page.locator("select[name=scenario]").select_option("toy")
     page.locator("#reproduce select[data-mirrors=run]").select_option("replay")
     page.locator("#reproduce select[data-mirrors=seed]").select_option("1")
