@@ -6,7 +6,7 @@ from typing import Any
 
 from avalanche.training.plugins import GDumbPlugin
 
-from lifelong.workarounds import SortedSet
+from lifelong.workarounds.rehearsal import SortedSet
 
 
 class EqualWorkGDumb(GDumbPlugin):

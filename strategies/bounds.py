@@ -25,7 +25,7 @@ def joint(setup: Setup) -> Any:
     """
     from avalanche.training.supervised import JointTraining
 
-    from lifelong.workarounds import mix_tasks
+    from lifelong.workarounds.rehearsal import mix_tasks
 
     return mix_tasks(setup.make(JointTraining))
 
@@ -39,6 +39,6 @@ def cumulative(setup: Setup) -> Any:
     """
     from avalanche.training.supervised import Cumulative
 
-    from lifelong.workarounds import mix_tasks
+    from lifelong.workarounds.rehearsal import mix_tasks
 
     return mix_tasks(setup.make(Cumulative))

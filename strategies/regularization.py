@@ -53,7 +53,7 @@ def si(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> Any:
         si_lambda: weight of half the penalty; the paper's c is half of it.
         eps: damping of the importance where a weight hardly moved, the paper's xi.
     """
-    from lifelong.workarounds import WorkingSI
+    from lifelong.workarounds.regularization import WorkingSI
 
     return setup.naive(WorkingSI(si_lambda=si_lambda, eps=eps))
 
@@ -66,7 +66,7 @@ def lwf(setup: Setup, alpha: Weight = 3.0, temperature: Positive = 2.0) -> Any:
         alpha: weight of the distillation.
         temperature: of both softmaxes.
     """
-    from lifelong.workarounds import WorkingLwF
+    from lifelong.workarounds.regularization import WorkingLwF
 
     return setup.naive(WorkingLwF(alpha, temperature))
 
@@ -85,6 +85,6 @@ def mas(setup: Setup, lambda_reg: Weight = 1.0, alpha: Share = 0.5) -> Any:
         lambda_reg: weight of the penalty.
         alpha: share of the importance so far that is kept when an experience adds its own.
     """
-    from lifelong.workarounds import WorkingMAS
+    from lifelong.workarounds.regularization import WorkingMAS
 
     return setup.naive(WorkingMAS(lambda_reg, alpha))

@@ -37,7 +37,7 @@ def agem(setup: Setup, patterns_per_exp: Count = 40, sample_size: Count = 64) ->
         patterns_per_exp: samples kept of each experience.
         sample_size: samples of the memory in each reference gradient, shared equally among the experiences.
     """
-    from lifelong.workarounds import WorkingAGEM
+    from lifelong.workarounds.rehearsal import WorkingAGEM
 
     return setup.naive(WorkingAGEM(patterns_per_exp, sample_size))
 
@@ -56,7 +56,7 @@ def gdumb(setup: Setup, mem_size: Count = 200) -> Any:
     Parameters:
         mem_size: samples in the memory, over all labels.
     """
-    from lifelong.workarounds import mix_tasks
+    from lifelong.workarounds.rehearsal import mix_tasks
 
     from ._gdumb import EqualWorkGDumb
 
@@ -79,7 +79,7 @@ def er_ace(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = N
     """
     from avalanche.training.supervised import ER_ACE
 
-    from lifelong.workarounds import SortedSet
+    from lifelong.workarounds.rehearsal import SortedSet
 
     made = setup.make(ER_ACE, mem_size=mem_size, batch_size_mem=_from_memory(setup, mem_size, batch_size_mem))
     made.storage_policy.seen_classes = SortedSet()
@@ -106,7 +106,7 @@ def der(
     from avalanche.models import IncrementalClassifier
     from avalanche.training.supervised import DER
 
-    from lifelong.workarounds import FastLogitsBuffer
+    from lifelong.workarounds.rehearsal import FastLogitsBuffer
 
     if any(isinstance(module, IncrementalClassifier) and module.masking for module in setup.model.modules()):
         raise UsageError("der holds on to logits, which an incremental head masks; use --set model.head=single")

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lifelong.running.seeds import untouched_generators
-from lifelong.workarounds import unchanged_by_evaluation
+from lifelong.workarounds.evaluating import unchanged_by_evaluation
 
 
 class Scorer(SupervisedPlugin):

@@ -15,7 +15,6 @@ from avalanche.training.supervised import Naive
 from avalanche.training.templates import SupervisedTemplate
 from torch import nn
 
-from lifelong import workarounds
 from lifelong.contracts import PROVIDES, Context, Protocol, Scenario, Strategy
 from lifelong.data.loading import ResidentLoading
 from lifelong.data.resident import images_of
@@ -28,6 +27,7 @@ from lifelong.running.criteria import CRITERIA
 from lifelong.running.rehearsal import Rehearsal
 from lifelong.running.seeds import seed_everything
 from lifelong.running.spec import Budget, Spec
+from lifelong.workarounds.evaluating import drop_idle_evaluator, no_evaluator
 
 
 @dataclass
@@ -82,10 +82,10 @@ class Setup:
             eval_mb_size=self.budget.eval_batch_size,
             device=self.device,
             plugins=list(plugins),
-            evaluator=workarounds.no_evaluator(),
+            evaluator=no_evaluator(),
             **parameters,
         )
-        workarounds.drop_idle_evaluator(strategy)
+        drop_idle_evaluator(strategy)
         strategy.plugins.append(ResidentLoading())
         return strategy
 

@@ -18,7 +18,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 from lifelong import Setup
 from lifelong.registry import strategies
 from lifelong.running.spec import Budget
-from lifelong.workarounds import no_evaluator
+from lifelong.workarounds.evaluating import no_evaluator
 
 TRAIN, TEST, REPEATS, GOAL = 12_000, 100, 3, 0.6
 BUDGET = Budget(epochs=1, batch_size=128, lr=0.01)

@@ -19,7 +19,7 @@ from lifelong import Setup
 from lifelong.registry import strategies
 from lifelong.running.evaluation import evaluate
 from lifelong.running.spec import Budget
-from lifelong.workarounds import no_evaluator
+from lifelong.workarounds.evaluating import no_evaluator
 
 TRAIN, TEST, REPEATS = 60_000, 10_000, 5
 BUDGET = Budget(epochs=1, batch_size=128, eval_batch_size=512, lr=0.01)

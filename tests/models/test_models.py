@@ -18,7 +18,7 @@ from lifelong.data.images import ImageData, Samples
 from lifelong.data.streams import make_benchmark
 from lifelong.errors import UsageError
 from lifelong.models import MODELS, build_model, resolve_model
-from lifelong.workarounds import no_evaluator
+from lifelong.workarounds.evaluating import no_evaluator
 
 SHAPES = [(1, 4, 4), (1, 8, 8), (1, 28, 28), (3, 32, 32)]
 

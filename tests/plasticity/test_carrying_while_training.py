@@ -22,7 +22,8 @@ from torch.utils.data import TensorDataset
 
 from lifelong.plasticity import Every, Grow, Lowest, Plasticity, Remove, Rule, TaskArrives, WeightNorm
 from lifelong.structure import Initialiser, Role, Start
-from lifelong.workarounds import WorkingLwF, WorkingMAS, WorkingSI, no_evaluator
+from lifelong.workarounds.evaluating import no_evaluator
+from lifelong.workarounds.regularization import WorkingLwF, WorkingMAS, WorkingSI
 
 
 @dataclass(frozen=True)

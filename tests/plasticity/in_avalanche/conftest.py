@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from lifelong.plasticity import Every, Grow, Lowest, Remove, Reset, Rule, TaskArrives, WeightNorm
-from lifelong.workarounds import no_evaluator
+from lifelong.workarounds.evaluating import no_evaluator
 
 
 @pytest.fixture

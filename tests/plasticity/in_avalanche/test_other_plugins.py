@@ -24,7 +24,7 @@ from lifelong.plasticity import (
     Rule,
     WeightNorm,
 )
-from lifelong.workarounds import no_evaluator
+from lifelong.workarounds.evaluating import no_evaluator
 
 
 class Started(WeightNorm):

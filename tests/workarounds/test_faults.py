@@ -48,18 +48,9 @@ from lifelong.data.streams import Kind, make_benchmark
 from lifelong.models import build_model
 from lifelong.running.evaluation import evaluate
 from lifelong.running.spec import Budget
-from lifelong.workarounds import (
-    FastLogitsBuffer,
-    SortedSet,
-    WorkingAGEM,
-    WorkingLwF,
-    WorkingMAS,
-    WorkingSI,
-    drop_idle_evaluator,
-    mix_tasks,
-    no_evaluator,
-    unchanged_by_evaluation,
-)
+from lifelong.workarounds.evaluating import drop_idle_evaluator, no_evaluator, unchanged_by_evaluation
+from lifelong.workarounds.regularization import WorkingLwF, WorkingMAS, WorkingSI
+from lifelong.workarounds.rehearsal import FastLogitsBuffer, SortedSet, WorkingAGEM, mix_tasks
 
 CLASSES = 6
 BUDGET = Budget(epochs=2, batch_size=4, eval_batch_size=3)

@@ -1,0 +1,52 @@
+"""Evaluators that are not wanted, and evaluation that leaves traces."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+
+from avalanche.training.plugins import EvaluationPlugin
+from avalanche.training.templates import SupervisedTemplate
+from torch import nn
+
+from lifelong.running.seeds import untouched_generators
+
+
+def no_evaluator() -> EvaluationPlugin:
+    """An evaluator without metrics. Fault: Avalanche warns that one has no loggers although none was wanted."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No loggers specified")
+        return EvaluationPlugin()
+
+
+def drop_idle_evaluator(strategy: SupervisedTemplate) -> None:
+    """Fault: an evaluator without metrics still builds its result at every callback, 5 to 10 % of a small step."""
+    evaluator = strategy.evaluator
+    if not evaluator.metrics and not evaluator.loggers:
+        strategy.plugins = [plugin for plugin in strategy.plugins if plugin is not evaluator]
+
+
+@contextmanager
+def unchanged_by_evaluation(strategy: SupervisedTemplate) -> Iterator[None]:
+    """Evaluate inside, and the strategy trains on as if it had not been evaluated.
+
+    Faults: `eval` adapts the network to each experience that it sees, so that heads, classes and columns grow for
+    tasks not yet trained on; GDumb adapts its stored initial network there too; and the evaluation's loaders draw
+    from the global random generators. Here a copy of the network is evaluated, only that copy may be adapted, and
+    the generators are put back.
+    """
+    model, adapt = strategy.model, strategy.model_adaptation
+
+    def adapt_the_copy(model: nn.Module | None = None) -> nn.Module:
+        return adapt(model) if model is None or model is strategy.model else model
+
+    with untouched_generators():
+        try:
+            strategy.model = deepcopy(model)
+            strategy.model_adaptation = adapt_the_copy
+            yield
+        finally:
+            strategy.model = model
+            del strategy.model_adaptation
