@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 Protocol = Literal["class", "domain", "task", "task-free"]
 """What a learner is told: `task` gives labels and boundaries, `class` and `domain` boundaries, `task-free` nothing."""
 
-Need = Literal["task labels", "task boundaries", "single head"]
-"""What a strategy may require of a scenario."""
+Need = Literal["task labels", "task boundaries", "single head", "class labels", "feature extractor"]
+"""What a strategy may require of a scenario, or, the last, of the network: every model of the suite has its features
+and its classifier apart."""
 
 Role = Literal["floor", "ceiling", "reference", "control", "contestant"]
 """What a strategy is there for. Floor and ceiling always run; the reference is what intransigence is measured against;
@@ -57,6 +58,7 @@ PROVIDES: dict[Protocol, frozenset[Need]] = {
     "task": frozenset({"task labels", "task boundaries"}),
     "task-free": frozenset({"single head"}),
 }
+"""What each protocol tells a learner, and that it leaves one head."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ class Strategy(Entry):
 
     def refusal(self, scenario: Scenario) -> str | None:
         """Why this strategy cannot run on that scenario, or None when it can."""
-        if missing := sorted(self.needs - PROVIDES[scenario.protocol]):
+        if missing := sorted(self.needs - scenario.provides):
             return (
                 f"{self.name} needs {' and '.join(missing)}, which {scenario.name} ({scenario.protocol}) does not give"
             )
@@ -209,6 +211,12 @@ class Scenario(Entry):
     """What outputs are compared with targets by; with a squared error there is no accuracy."""
     scored: Scored = "all"
     """Which test sets are evaluated after each experience: all, or the current one's alone."""
+
+    @property
+    def provides(self) -> frozenset[Need]:
+        """What a strategy finds here."""
+        classified: frozenset[Need] = frozenset({"class labels"} if self.criterion == "cross-entropy" else ())
+        return PROVIDES[self.protocol] | classified | {"feature extractor"}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ def replay(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = N
     """
     from avalanche.training.plugins import ReplayPlugin
 
+    setup.check_memory(mem_size, "experiences")
     return setup.naive(ReplayPlugin(mem_size, batch_size_mem=batch_size_mem))
 
 
@@ -60,6 +61,7 @@ def gdumb(setup: Setup, mem_size: Count = 200) -> Any:
 
     from ._gdumb import EqualWorkGDumb
 
+    setup.check_memory(mem_size, "classes")
     return mix_tasks(setup.naive(EqualWorkGDumb(mem_size, setup.budget.epochs)))
 
 
@@ -81,6 +83,7 @@ def er_ace(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = N
 
     from lifelong.workarounds.rehearsal import SortedSet
 
+    setup.check_memory(mem_size, "classes")
     made = setup.make(ER_ACE, mem_size=mem_size, batch_size_mem=_from_memory(setup, mem_size, batch_size_mem))
     made.storage_policy.seen_classes = SortedSet()
     return made
@@ -110,6 +113,7 @@ def der(
 
     if any(isinstance(module, IncrementalClassifier) and module.masking for module in setup.model.modules()):
         raise UsageError("der holds on to logits, which an incremental head masks; use --set model.head=single")
+    setup.check_memory(mem_size, "classes")
     batch_size_mem = _from_memory(setup, mem_size, batch_size_mem)
     made = setup.make(DER, mem_size=mem_size, alpha=alpha, beta=beta, batch_size_mem=batch_size_mem)
     made.storage_policy = FastLogitsBuffer(mem_size)

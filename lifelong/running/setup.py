@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from avalanche.benchmarks import CLScenario
@@ -24,6 +24,7 @@ from lifelong.plasticity.plugin import Plasticity
 from lifelong.plasticity.rule import Rule
 from lifelong.registry import scenarios, strategies
 from lifelong.running.criteria import CRITERIA
+from lifelong.running.parts import Parts, outputs_of, parts_of
 from lifelong.running.rehearsal import Rehearsal
 from lifelong.running.seeds import seed_everything
 from lifelong.running.spec import Budget, Spec
@@ -58,6 +59,33 @@ class Setup:
     rehearsal: Rehearsal | None = None
     before_training: list[Callable[[], None]] = field(default_factory=list)
     _checked: list[Plasticity] = field(default_factory=list, init=False, repr=False)
+
+    @property
+    def parts(self) -> Parts:
+        """The network's feature extractor and classifier.
+
+        Raises:
+            UsageError: if it has none, or there is no example of its input.
+        """
+        if not self.inputs:
+            raise UsageError("what the network reads is not known: give load_strategy an example, as inputs=(x,)")
+        return parts_of(self.model, self.inputs[0])
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes the network tells apart, of one task where each has a head; None where it has no head."""
+        classifier = getattr(self.model, "classifier", None)
+        return outputs_of(classifier) if isinstance(classifier, nn.Module) else None
+
+    def check_memory(self, mem_size: int, among: Literal["classes", "experiences"]) -> None:
+        """See that a memory that is shared equally has a place for each.
+
+        Raises:
+            UsageError: if it is smaller than what there is to share it.
+        """
+        sharing = self.classes if among == "classes" else self.experiences
+        if sharing is not None and mem_size < sharing:
+            raise UsageError(f"mem_size = {mem_size} is less than one sample for each of the {sharing} {among}")
 
     def make(
         self, template: type[SupervisedTemplate], *, plugins: Sequence[SupervisedPlugin] = (), **parameters: Any
@@ -164,6 +192,7 @@ def load_strategy(
     *,
     device: str | torch.device = "cpu",
     budget: Budget | None = None,
+    inputs: tuple[Any, ...] = (),
     **parameters: Any,
 ) -> SupervisedTemplate:
     """One of the suite's strategies as an Avalanche strategy over a network of one's own.
@@ -173,14 +202,16 @@ def load_strategy(
         model: the network.
         optimizer: over its parameters.
         device: where to train.
-        budget: epochs and batch sizes.
+        budget: how long to train, and batch sizes.
+        inputs: an example of what the network is called with, for strategies that build or take apart networks.
         parameters: the strategy's own, as in `lifelong show strategy NAME`.
 
     Raises:
         UsageError: if there is no such strategy or parameter.
     """
     entry = strategies.get(name)
-    return _made(entry, Setup(model, optimizer, budget or Budget(), device), entry.resolve(parameters))
+    setup = Setup(model, optimizer, budget or Budget(), device, inputs=inputs)
+    return _made(entry, setup, entry.resolve(parameters))
 
 
 def _made(entry: Strategy, setup: Setup, parameters: dict[str, Any]) -> SupervisedTemplate:
