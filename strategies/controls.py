@@ -54,6 +54,7 @@ def random_growth(setup: Setup, of: str = "dropin", parameters: dict[str, Any] =
     if setup.rehearsal is None:
         raise UsageError("random-growth has to know the stream: run it on a board, and make no control of it")
     setup.rehearsal.check(of, parameters)
+    _updates(setup, samples=1)
     moments = DrawnMoments()
     plugin = Plasticity(Rule(when=moments, what=Grow(moments.due)))
     setup.before_training.append(partial(_draw_moments, setup, plugin, of, parameters))
@@ -70,8 +71,20 @@ def _draw_moments(setup: Setup, plugin: Plasticity, of: str, parameters: dict[st
     generator = own_generator("random growth")
     widths = setup.rehearsal.widths(of, parameters)
     added = {layer: max(0, units - widths.initial[layer]) for layer, units in widths.final.items()}
-    batches = [-(-len(experience.dataset) // setup.budget.batch_size) for experience in setup.rehearsal.stream]
-    rule.when.draw(added, sum(batches) * setup.budget.epochs, generator)
+    updates = [_updates(setup, len(experience.dataset)) for experience in setup.rehearsal.stream]
+    rule.when.draw(added, sum(updates), generator)
+
+
+def _updates(setup: Setup, samples: int) -> int:
+    """How often a network is updated on so many samples.
+
+    Raises:
+        UsageError: if that depends on the network's size.
+    """
+    updates = setup.budget.updates(batches=-(-samples // setup.budget.batch_size))
+    if updates is None:
+        raise UsageError("random-growth draws its moments beforehand, which a budget in training_macs does not allow")
+    return updates
 
 
 @strategy(

@@ -51,6 +51,10 @@ class Board(Strict):
     name = "mlp"
     [set.ewc]                   # parameters of a strategy or a scenario
     ewc_lambda = 10.0
+    [set.digits-task.ewc]       # of a strategy, or of budget or model, on one scenario
+    ewc_lambda = 1.0
+    [on]                        # a strategy that runs on some of the scenarios alone
+    ewc = ["digits-task"]
     [closed.ewc]                # what a run may choose and still be closed: a range of two numbers, or a choice
     ewc_lambda = [0.1, 1000]
     """
@@ -66,7 +70,20 @@ class Board(Strict):
     budget: dict[str, Any] = Field({})
     model: dict[str, Any] = Field({})
     set: dict[str, dict[str, Any]] = Field({})
+    on: dict[str, list[str]] = Field({})
     closed: dict[str, dict[str, Allowed]] = Field({})
+
+    @property
+    def cells(self) -> int:
+        """How many it has, impossible ones too."""
+        pairs = [
+            (scenario, name) for scenario in self.scenarios for name in self.strategies if self.has(scenario, name)
+        ]
+        return len(pairs) * len(self.seeds)
+
+    def has(self, scenario: str, strategy: str) -> bool:
+        """Whether a strategy runs on a scenario, as far as the board is concerned."""
+        return scenario in self.on.get(strategy, [scenario])
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -104,6 +121,15 @@ class Board(Strict):
             if there and name.partition(" (")[0] not in there:
                 raise ValueError(f"a claim about {name!r}, which the board's strategies do not name")
         return claims
+
+    @field_validator("on")
+    @classmethod
+    def _there(cls, on: dict[str, list[str]], info: ValidationInfo) -> dict[str, list[str]]:
+        for kind, names in (("strategies", list(on)), ("scenarios", [name for where in on.values() for name in where])):
+            there = info.data.get(kind, [])
+            if wrong := [name for name in names if there and name not in there]:
+                raise ValueError(f"{wrong[0]!r} is not among the board's {kind}")
+        return on
 
     @field_validator("scenarios", "strategies", "metrics")
     @classmethod

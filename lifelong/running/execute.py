@@ -20,7 +20,7 @@ from lifelong.running.checkpoint import Progress
 from lifelong.running.entries import Capacity, Drift, Learning, Times
 from lifelong.running.evaluation import evaluate, sample
 from lifelong.running.job import Job
-from lifelong.running.meter import Meter
+from lifelong.running.meter import Meter, meter_of
 from lifelong.running.observed import clocks, events_of, finite, newborn
 from lifelong.running.provenance import peak_memory_mb, provenance
 from lifelong.running.records import Record
@@ -94,8 +94,8 @@ def _record(
 
 
 def _fresh(prepared: Prepared, scenario: Scenario) -> Progress:
-    meter = Meter(classifies=scenario.criterion == "cross-entropy")
-    prepared.strategy.plugins.insert(0, meter)
+    meter = meter_of(prepared.strategy)
+    meter.classifies = scenario.criterion == "cross-entropy"
     return Progress(prepared.strategy, meter)
 
 

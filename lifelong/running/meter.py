@@ -28,7 +28,7 @@ class Meter(SupervisedPlugin):
         training_macs: three times those of a forward pass of each sample, masks not counted.
     """
 
-    def __init__(self, classifies: bool) -> None:
+    def __init__(self, classifies: bool = True) -> None:
         super().__init__()
         self.classifies = classifies
         self.steps = self.samples = self.training_macs = 0
@@ -45,7 +45,7 @@ class Meter(SupervisedPlugin):
     def online(self) -> dict[str, float | None]:
         """Mean loss and accuracy over the first epoch of the last training, each batch before its update."""
         loss = float(self._loss) / self._judged if self._judged else None
-        accuracy = float(self._right) / self._judged if self._judged and self.classifies else None
+        accuracy = float(self._right) / self._judged if isinstance(self._right, Tensor) else None
         return {"online_loss": loss, "online_accuracy": accuracy}
 
     def before_training_exp(self, *_: object, **__: object) -> None:
@@ -71,7 +71,7 @@ class Meter(SupervisedPlugin):
     def _judge(self, strategy: Any) -> None:
         self._judged += len(strategy.mb_y)
         self._loss += strategy._criterion(strategy.mb_output, strategy.mb_y) * len(strategy.mb_y)
-        if self.classifies:
+        if self.classifies and strategy.mb_output.dim() == 2:  # there is no answer in views that are only compared
             self._right += (strategy.mb_output.argmax(dim=1) == strategy.mb_y).sum()
 
     def _restart(self) -> None:
@@ -80,4 +80,18 @@ class Meter(SupervisedPlugin):
         self._right: Tensor | int = 0
 
 
-__all__ = ["Meter"]
+def meter_of(strategy: Any) -> Meter:
+    """The meter of a strategy, before its other plug-ins; a new one where it has none.
+
+    Args:
+        strategy: an Avalanche strategy.
+    """
+    for plugin in strategy.plugins:
+        if isinstance(plugin, Meter):
+            return plugin
+    meter = Meter()
+    strategy.plugins.insert(0, meter)
+    return meter
+
+
+__all__ = ["Meter", "meter_of"]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-from pydantic import ValidationError
+from typing import Literal, Protocol
 
 from lifelong.contracts import Entry, Scenario, Strategy
-from lifelong.errors import UsageError, unknown
+from lifelong.errors import UsageError
 from lifelong.registry import E, scenarios, strategies
 from lifelong.running.board import MAX_SEED, MAX_SEEDS, Board
 from lifelong.running.records import Record
-from lifelong.running.spec import Budget, Choice, Spec
+from lifelong.running.settings import Settings
+from lifelong.running.spec import Spec
 
 State = Literal["done", "failed", "missing", "impossible"]
 
@@ -110,19 +107,24 @@ def make_plan(board: Board, wishes: Wishes, store: Records) -> Plan:
     chosen = {**{name: entry for name, entry in fixed.items() if entry not in asked.values()}, **asked}
     _distinct([*chosen_scenarios.items(), *chosen.items()])
     with _said_by(board):
-        settings = _Settings(board, (), chosen_scenarios.values(), chosen.values())
+        settings = Settings(board, (), chosen_scenarios.values(), chosen.values())
     if wishes.set:
-        settings = _Settings(board, wishes.set, chosen_scenarios.values(), chosen.values())
+        settings = Settings(board, wishes.set, chosen_scenarios.values(), chosen.values())
     seeds = parse_seeds(wishes.seeds) if wishes.seeds else board.seeds
     records, damaged = store.load()
     cells = [
         _cell(settings, records, (scenario_name, scenario), (strategy_name, strategy), seed)
         for scenario_name, scenario in chosen_scenarios.items()
         for strategy_name, strategy in chosen.items()
+        if strategy.name in fixed or board.has(scenario.name, strategy.name)
         for seed in seeds
     ]
     names = {entry.name for entry in asked.values()}
     wanted = [cell for cell in cells if cell.strategy.name in names]
+    if not wanted:
+        raise UsageError(
+            f"board {board.name} runs {' and '.join(sorted(names))} on other scenarios than these: {board.on}"
+        )
     if all(cell.state == "impossible" for cell in wanted):
         raise UsageError("; ".join(dict.fromkeys(cell.reason for cell in wanted)))
     return Plan(board, cells, records, damaged)
@@ -154,7 +156,7 @@ def _distinct(entries: Iterable[tuple[str, Entry]]) -> None:
 
 
 def _cell(
-    settings: _Settings,
+    settings: Settings,
     records: Mapping[str, Record],
     scenario: tuple[str, Scenario],
     strategy: tuple[str, Strategy],
@@ -202,95 +204,3 @@ def parse_seeds(text: str) -> list[int]:
             raise UsageError(f"--seeds {text!r}: seeds go from 0 to {MAX_SEED}, at most {MAX_SEEDS} at once")
         seeds += range(low, high + 1)
     return list(dict.fromkeys(seeds))
-
-
-class _Settings:
-    """Parameters, models and budgets: defaults, then the board's, then the user's."""
-
-    def __init__(
-        self,
-        board: Board,
-        assignments: Sequence[str],
-        streams: Collection[Scenario],
-        methods: Collection[Strategy],
-    ) -> None:
-        self._entries: dict[str, Entry] = {entry.name: entry for entry in (*streams, *methods)}
-        self._overrides: dict[str, dict[str, Any]] = {name: dict(values) for name, values in board.set.items()}
-        self._budget, self._model = dict(board.budget), dict(board.model)
-        for name in board.set:
-            self._known_owner(name)
-        for assignment in assignments:
-            self._assign(assignment)
-        self._resolved = {name: entry.resolve(self._overrides.get(name, {})) for name, entry in self._entries.items()}
-        self._code = {name: _sha256(entry.file) for name, entry in self._entries.items() if entry.file}
-        self._shared = {scenario.name: (self._model_of(scenario), self._budget_of(scenario)) for scenario in streams}
-
-    def _known_owner(self, name: str) -> None:
-        if name not in self._entries and name not in _installed():
-            raise unknown("strategy or scenario", name, {*self._entries, *_installed()})
-
-    def _assign(self, assignment: str) -> None:
-        """Apply one `owner.parameter=value`."""
-        target, equals, text = assignment.partition("=")
-        owner, dot, parameter = target.strip().rpartition(".")
-        if not equals or not dot:
-            raise UsageError(f"--set {assignment!r}: write it as ewc.ewc_lambda=0.4 or budget.epochs=2")
-        known = {*self._entries, "budget", "model"}
-        if owner not in known and owner in _installed():
-            raise UsageError(f"--set {assignment!r}: {owner} is not among what is to run")
-        if owner not in known:
-            raise UsageError(f"--set {assignment!r}: {unknown('strategy or scenario', owner, known)}")
-        values = {"budget": self._budget, "model": self._model}.get(owner)
-        (self._overrides.setdefault(owner, {}) if values is None else values)[parameter] = parse_value(text.strip())
-
-    def spec(self, scenario: Scenario, strategy: Strategy, seed: int) -> Spec:
-        """The fully resolved specification of a cell."""
-        model, budget = self._shared[scenario.name]
-        return Spec(
-            scenario=self._choice(scenario), strategy=self._choice(strategy), model=model, budget=budget, seed=seed
-        )
-
-    def _choice(self, entry: Entry) -> Choice:
-        return Choice(
-            name=entry.name,
-            version=entry.version,
-            parameters=self._resolved[entry.name],
-            code_sha256=self._code.get(entry.name),
-        )
-
-    def _model_of(self, scenario: Scenario) -> Choice:
-        from lifelong.models import resolve_model
-
-        named = self._model.get("name", scenario.model["name"])
-        if not isinstance(named, str):
-            raise UsageError(f"model.name = {named!r}: write a model's name, as 'mlp'")
-        default = scenario.model if named == scenario.model["name"] else {}
-        parameters = {**default, **self._model}
-        parameters.pop("name", None)
-        return Choice(name=named, parameters=resolve_model(named, parameters))
-
-    def _budget_of(self, scenario: Scenario) -> Budget:
-        try:
-            return Budget.model_validate({**scenario.budget, **self._budget})
-        except ValidationError as error:
-            detail = error.errors()[0]
-            name = str(detail["loc"][0])
-            if detail["type"] == "extra_forbidden":
-                raise unknown("budget setting", name, Budget.model_fields) from None
-            raise UsageError(f"budget.{name} = {detail['input']!r}: {detail['msg']}") from None
-
-
-def _installed() -> set[str]:
-    return {*strategies.all(), *scenarios.all()}
-
-
-def parse_value(text: str) -> Any:
-    """A value as TOML writes it; text without quotes is a string."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return text
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

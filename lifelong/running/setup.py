@@ -24,6 +24,8 @@ from lifelong.plasticity.plugin import Plasticity
 from lifelong.plasticity.rule import Rule
 from lifelong.registry import scenarios, strategies
 from lifelong.running.criteria import CRITERIA
+from lifelong.running.limit import Limit
+from lifelong.running.meter import meter_of
 from lifelong.running.parts import Parts, outputs_of, parts_of
 from lifelong.running.rehearsal import Rehearsal
 from lifelong.running.seeds import seed_everything
@@ -115,6 +117,9 @@ class Setup:
         )
         drop_idle_evaluator(strategy)
         strategy.plugins.append(ResidentLoading())
+        if self.budget.length != "epochs":
+            meter_of(strategy)
+            strategy.plugins.append(Limit(self.budget))
         return strategy
 
     def naive(self, *plugins: SupervisedPlugin) -> SupervisedTemplate:
@@ -247,6 +252,12 @@ def build_benchmark(spec: Spec, scenario: Scenario, data: Path | None, device: s
         raise UsageError(
             f"{scenario.name} has {len(benchmark.train_stream)} experiences to train on and test sets of "
             f"{tests} samples; each experience needs a test set of its own"
+        )
+    trainings = [len(experience.dataset) for experience in benchmark.train_stream]
+    if spec.budget.batch_size > min(trainings):
+        raise UsageError(
+            f"budget.batch_size = {spec.budget.batch_size} is more than the {min(trainings)} samples of "
+            f"experience {trainings.index(min(trainings)) + 1} of {scenario.name}"
         )
     counted_in = getattr(benchmark, "batch_size", spec.budget.batch_size)
     if counted_in != spec.budget.batch_size:

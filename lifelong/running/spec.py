@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lifelong.running.bounds import Count, Name
 
@@ -18,16 +18,56 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
 
 
+LENGTHS = ("epochs", "iterations", "training_macs")
+"""Fields of `Budget` of which one says how long each experience is trained on."""
+
+
 class Budget(Strict):
-    """What every strategy on a board may spend, and the optimizer that it spends it with."""
+    """What every strategy on a board may spend, and the optimizer that it spends it with.
+
+    How long each experience is trained on is given as epochs, or instead as iterations or training MACs; a strategy
+    that trains once, on all experiences, may spend theirs together.
+
+    Raises:
+        ValidationError: if more than one of these is given.
+    """
 
     epochs: int = Field(1, ge=1, description="passes over each experience")
+    iterations: int | None = Field(None, ge=1, description="training batches of each experience, instead of epochs")
+    training_macs: int | None = Field(
+        None,
+        ge=1,
+        description="multiply-accumulates of training on each experience, instead of epochs; the batch that reaches "
+        "them is the last",
+    )
     batch_size: int = Field(128, ge=1, description="samples in a training batch")
     eval_batch_size: int = Field(512, ge=1, description="samples in an evaluation batch; does not change the result")
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: float = Field(0.01, gt=0, description="learning rate")
     momentum: float = Field(0.0, ge=0, lt=1, description="of SGD")
     weight_decay: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Budget:
+        given = [name for name in LENGTHS if name in self.model_fields_set and getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are both given; a budget has one of them")
+        return self
+
+    @property
+    def length(self) -> str:
+        """Which of `LENGTHS` it is given in."""
+        return next((name for name in LENGTHS[1:] if getattr(self, name) is not None), LENGTHS[0])
+
+    def updates(self, batches: int) -> int | None:
+        """How many updates an experience of so many batches gets; None where that depends on the network."""
+        return {"epochs": self.epochs * batches, "iterations": self.iterations, "training_macs": None}[self.length]
+
+    @model_serializer(mode="wrap")
+    def _without_other_lengths(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What does not hold is not written: a budget in epochs reads as it did before there were others."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if name not in LENGTHS or name == self.length}
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -12,8 +12,9 @@ from lifelong.errors import UsageError
 from lifelong.measures.metrics import RUN_METRICS
 from lifelong.registry import boards
 from lifelong.running.board import MAX_SEED, load_board
-from lifelong.running.plan import Wishes, make_plan, parse_seeds, parse_value
+from lifelong.running.plan import Wishes, make_plan, parse_seeds
 from lifelong.running.records import Store
+from lifelong.running.settings import parse_value
 
 
 @pytest.mark.parametrize("name", boards())

@@ -10,7 +10,8 @@ from typing import Any
 
 from lifelong.contracts import Entry
 from lifelong.registry import E, Registry, scenarios, strategies
-from lifelong.running.plan import AtHand, Cell, Plan, Wishes, make_plan, parse_value
+from lifelong.running.plan import AtHand, Cell, Plan, Wishes, make_plan
+from lifelong.running.settings import parse_value
 from lifelong.running.spec import Choice, Spec
 
 

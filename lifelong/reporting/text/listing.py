@@ -44,7 +44,7 @@ def _boards() -> Iterable[dict[str, Any]]:
 
     for name in boards():
         board = load_board(name)
-        cells = len(board.scenarios) * len(board.strategies) * len(board.seeds)
+        cells = board.cells
         yield {"name": name, "cells": cells, "summary": board.title}
 
 
@@ -95,7 +95,7 @@ def board_as_data(name: str) -> dict[str, Any]:
     # scenarios over one data set name it alike, behind the paper that the stream is from
     downloads = {scenario.source.rpartition("; data: ")[2]: scenario.download_mb for scenario in used}
     return board.model_dump(mode="json") | {
-        "cells": len(board.scenarios) * len(board.strategies) * len(board.seeds),
+        "cells": board.cells,
         "licences": list(dict.fromkeys(scenario.licence for scenario in used if scenario.licence)),
         "download_mb": sum(downloads.values()),
     }
