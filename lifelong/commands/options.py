@@ -28,7 +28,10 @@ Scenarios = Annotated[list[str] | None, typer.Option("--scenario", help="Only th
 Seeds = Annotated[str, typer.Option("--seeds", help="Instead of the board's: 0-4, or 0,2,5.")]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A parameter, as ewc.ewc_lambda=0.4, budget.epochs=2 or model.widths=[100]."),
+    typer.Option(
+        "--set",
+        help="A parameter, as ewc.ewc_lambda=0.4, budget.epochs=2 or digits-task.ewc.ewc_lambda=1; or a .toml file of them.",
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="The folder of records.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]

@@ -122,9 +122,8 @@ def make_plan(board: Board, wishes: Wishes, store: Records) -> Plan:
     names = {entry.name for entry in asked.values()}
     wanted = [cell for cell in cells if cell.strategy.name in names]
     if not wanted:
-        raise UsageError(
-            f"board {board.name} runs {' and '.join(sorted(names))} on other scenarios than these: {board.on}"
-        )
+        where = sorted({scenario for name in names for scenario in board.on.get(name, ())})
+        raise UsageError(f"board {board.name} runs {' and '.join(sorted(names))} on {' and '.join(where)} alone")
     if all(cell.state == "impossible" for cell in wanted):
         raise UsageError("; ".join(dict.fromkeys(cell.reason for cell in wanted)))
     return Plan(board, cells, records, damaged)
