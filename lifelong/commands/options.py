@@ -30,7 +30,7 @@ Sets = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="A parameter, as ewc.ewc_lambda=0.4, budget.epochs=2 or digits-task.ewc.ewc_lambda=1; or a .toml file of them.",
+        help="A parameter, as ewc.ewc_lambda=0.4, budget.epochs=2 or digits-task.ewc.ewc_lambda=1; or a .toml file.",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="The folder of records.")]
