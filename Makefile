@@ -17,7 +17,7 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test test-fast bench lock clean
+.PHONY: help install demo check test test-fast bench baselines lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ test-fast: install ## Run the tests that take seconds
 
 bench: install ## Measure speed, on an otherwise idle machine
 	$(BIN)/python -m pytest $(BENCHMARKS) -q -s
+
+baselines: install ## Write the README's table of baselines anew, from the registry and the published records
+	@mkdir -p build
+	$(BIN)/lifelong baselines --format md --output build/baselines.md
+	awk '/^<!-- baselines -->/ { print; while ((getline line < "build/baselines.md") > 0) print line; within = 1 } \
+		/^<!-- \/baselines -->/ { within = 0 } !within' README.md > build/README.md && mv build/README.md README.md
 
 lock: install ## Write requirements.lock from pyproject.toml; `make lock ARGS=--upgrade` takes the newest versions
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --no-annotate --no-header \

@@ -5,7 +5,6 @@ Exit codes: 0 all went well, 1 some runs failed, 2 the request is wrong, 130 sto
 
 from __future__ import annotations
 
-import re
 import sys
 from enum import StrEnum
 from io import TextIOWrapper
@@ -14,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lifelong.commands.baselines import baselines
+from lifelong.commands.check import check
 from lifelong.commands.common import planned, print_board, run_missing, say, say_damaged, stdout
 from lifelong.commands.compare import compare
 from lifelong.commands.figures import figures
@@ -29,10 +30,14 @@ from lifelong.commands.options import (
     Seeds,
     Sets,
     Strategies,
+    duration,
+    timeout_of,
     wishes_of,
 )
 from lifelong.commands.page import page
 from lifelong.commands.sharing import merge, verify
+from lifelong.commands.targets import targets
+from lifelong.commands.tune import tune
 from lifelong.commands.wandb import wandb_app
 from lifelong.errors import UsageError
 
@@ -160,7 +165,7 @@ def run(
     wishes = wishes_of(strategy, scenario, seeds, settings)
     options = Options(
         workers=workers,
-        timeout_s=_timeout(timeout) if timeout else None,
+        timeout_s=timeout_of(timeout),
         checkpoint_s=duration("--checkpoint-every", checkpoint_every),
         data=data,
         device=device,
@@ -221,29 +226,15 @@ def board_(
     print_board(board, wishes, out, form, metric, published, output)
 
 
+app.command()(check)
 app.command()(compare)
 app.command()(figures)
 app.command()(page)
+app.command()(targets)
+app.command()(baselines)
+app.command()(tune)
 app.command()(verify)
 app.command()(merge)
-
-
-def duration(option: str, text: str) -> float:
-    """`90`, `90s`, `5m`, `2h` or `1d` in seconds.
-
-    Raises:
-        UsageError: if it is none of these.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if match is None:
-        raise UsageError(f"{option} {text!r}: write it as 90s, 5m or 2h")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
-
-
-def _timeout(text: str) -> float:
-    if not (seconds := duration("--timeout", text)):
-        raise UsageError(f"--timeout {text!r}: leaves no time to run; leave it out for no limit")
-    return seconds
 
 
 def main() -> None:

@@ -178,6 +178,8 @@ class Strategy(Entry):
     role: Role = "contestant"
     offline: bool = False
     """Trains once on the whole stream (joint training), so only the last row of R exists."""
+    avalanche: str = ""
+    """The class of Avalanche that it is or stands for, as `EWC`; empty where Avalanche has none."""
 
     def refusal(self, scenario: Scenario) -> str | None:
         """Why this strategy cannot run on that scenario, or None when it can."""
@@ -241,6 +243,7 @@ def strategy(
     needs: set[Need] | frozenset[Need] = frozenset(),
     role: Role = "contestant",
     offline: bool = False,
+    avalanche: str = "",
     version: int = 1,
     name: str | None = None,
 ) -> Callable[[Callable[..., Any]], Strategy]:
@@ -251,6 +254,7 @@ def strategy(
         needs: what a scenario must give; a cell without it is skipped, with the reason, before any training.
         role: `floor` and `ceiling` stand on every board.
         offline: trains once, on the whole stream.
+        avalanche: the class of Avalanche that it is or stands for, as `EWC` or `RARPlugin`: who has one is a baseline.
         version: raised whenever a change alters the numbers, so that old records are not mixed with new ones.
         name: the name on the board; the function's own, with dashes, by default.
     """
@@ -264,6 +268,7 @@ def strategy(
             needs=frozenset(needs),
             role=role,
             offline=offline,
+            avalanche=avalanche,
         )
 
     return decorate

@@ -10,13 +10,18 @@ if TYPE_CHECKING:
     from lifelong import Setup
 
 
-@strategy(source="Lopez-Paz & Ranzato 2017, arXiv:1706.08840, the baseline 'single'", role="floor")
+@strategy(source="Lopez-Paz & Ranzato 2017, arXiv:1706.08840, the baseline 'single'", role="floor", avalanche="Naive")
 def naive(setup: Setup) -> Any:
     """Fine-tune on each experience in turn, with no defence against forgetting."""
     return setup.naive()
 
 
-@strategy(source="Caruana 1997, Multitask Learning (all tasks trained together)", role="ceiling", offline=True)
+@strategy(
+    source="Caruana 1997, Multitask Learning (all tasks trained together)",
+    role="ceiling",
+    offline=True,
+    avalanche="JointTraining",
+)
 def joint(setup: Setup) -> Any:
     """Train once on all experiences together: what the network and the budget can reach without a stream.
 
@@ -30,7 +35,11 @@ def joint(setup: Setup) -> Any:
     return mix_tasks(setup.make(JointTraining))
 
 
-@strategy(source="Chaudhry et al. 2018, arXiv:1801.10112, the reference of intransigence", role="reference")
+@strategy(
+    source="Chaudhry et al. 2018, arXiv:1801.10112, the reference of intransigence",
+    role="reference",
+    avalanche="Cumulative",
+)
 def cumulative(setup: Setup) -> Any:
     """Train on each experience together with all the data before it, from the weights reached so far.
 

@@ -2,14 +2,16 @@
 
 How strongly is theirs to choose, and no value suits all streams. The defaults are the best of three or four powers of
 ten (for LwF 0.3, 1, 3 and 10) by the mean accuracy over `digits-class`, `digits-domain` and `digits-task`, on a
-validation split of a fifth of the training samples, with seeds 100 and 101 and ten epochs.
+validation split of a fifth of the training samples, with seeds 100 and 101 and ten epochs. Those of
+`online-ewc`, `rwalk` and `lfl` were not searched for: they are those of `ewc`, and 1.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from lifelong.contracts import Positive, Share, Weight, strategy
+from lifelong.contracts import Count, Positive, Share, Weight, strategy
+from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
     from lifelong import Setup
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     source="Kirkpatrick et al. 2017, Overcoming catastrophic forgetting in neural networks, arXiv:1612.00796; "
     "online form: Schwarz et al. 2018, arXiv:1805.06370",
     needs={"task boundaries"},
+    avalanche="EWC",
 )
 def ewc(
     setup: Setup,
@@ -36,15 +39,33 @@ def ewc(
         mode: one penalty for each earlier experience, or one that runs on.
         decay_factor: what the running penalty keeps at each experience; used by `online` only.
     """
-    from avalanche.training.plugins import EWCPlugin
+    from lifelong.workarounds.penalties import FastEWC
 
-    return setup.naive(EWCPlugin(ewc_lambda, mode, decay_factor if mode == "online" else None))
+    return setup.naive(FastEWC(ewc_lambda, mode, decay_factor if mode == "online" else None))
+
+
+@strategy(
+    source="Schwarz et al. 2018, Progress & Compress, arXiv:1805.06370 (online EWC)",
+    needs={"task boundaries"},
+    avalanche="EWC",
+)
+def online_ewc(setup: Setup, ewc_lambda: Weight = 100_000.0, decay_factor: Share = 0.9) -> Any:
+    """Elastic weight consolidation with one running penalty, around the weights of the last experience.
+
+    The same as `ewc` with mode = online, under the name that the field knows it by. The paper adds half the penalty.
+
+    Parameters:
+        ewc_lambda: weight of the penalty.
+        decay_factor: what the Fisher information so far keeps at each experience, the paper's gamma.
+    """
+    return ewc(setup, ewc_lambda, "online", decay_factor)
 
 
 @strategy(
     source="Zenke, Poole & Ganguli 2017, Continual Learning Through Synaptic Intelligence, arXiv:1703.04200; "
     "as implemented for Maltoni & Lomonaco 2019, arXiv:1806.08568",
     needs={"task boundaries"},
+    avalanche="SynapticIntelligence",
 )
 def si(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> Any:
     """Synaptic intelligence: a quadratic penalty on weights by how much each lowered the loss on its way.
@@ -58,22 +79,29 @@ def si(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> Any:
     return setup.naive(WorkingSI(si_lambda=si_lambda, eps=eps))
 
 
-@strategy(source="Li & Hoiem 2016, Learning without Forgetting, arXiv:1606.09282", needs={"task boundaries"})
-def lwf(setup: Setup, alpha: Weight = 3.0, temperature: Positive = 2.0) -> Any:
+@strategy(
+    source="Li & Hoiem 2016, Learning without Forgetting, arXiv:1606.09282", needs={"task boundaries"}, avalanche="LwF"
+)
+def lwf(setup: Setup, alpha: Weight | list[Weight] = 3.0, temperature: Positive = 2.0) -> Any:
     """Learning without forgetting: distil the network of before this experience into its outputs for old classes.
 
+    Where each task has a head, the distillations of all earlier tasks' heads are added up.
+
     Parameters:
-        alpha: weight of the distillation.
-        temperature: of both softmaxes.
+        alpha: weight of the distillation, or one for each experience, of which the first has none to weigh.
+        temperature: of both softmaxes; its square does not multiply the distillation, as in some other forms.
     """
     from lifelong.workarounds.regularization import WorkingLwF
 
+    if isinstance(alpha, list) and setup.experiences is not None and len(alpha) != setup.experiences:
+        raise UsageError(f"lwf has {len(alpha)} values of alpha for {setup.experiences} experiences; give one for each")
     return setup.naive(WorkingLwF(alpha, temperature))
 
 
 @strategy(
     source="Aljundi et al. 2018, Memory Aware Synapses: Learning what (not) to forget, arXiv:1711.09601",
     needs={"task boundaries"},
+    avalanche="MAS",
 )
 def mas(setup: Setup, lambda_reg: Weight = 1.0, alpha: Share = 0.5) -> Any:
     """Memory aware synapses: a quadratic penalty on weights by how much each moves the squared norm of the output.
@@ -88,3 +116,47 @@ def mas(setup: Setup, lambda_reg: Weight = 1.0, alpha: Share = 0.5) -> Any:
     from lifelong.workarounds.regularization import WorkingMAS
 
     return setup.naive(WorkingMAS(lambda_reg, alpha))
+
+
+@strategy(
+    source="Chaudhry et al. 2018, Riemannian Walk for Incremental Learning, arXiv:1801.10112",
+    needs={"task boundaries"},
+    avalanche="RWalkPlugin",
+)
+def rwalk(setup: Setup, ewc_lambda: Weight = 1.0, ewc_alpha: Share = 0.9, delta_t: Count = 10) -> Any:
+    """Riemannian walk: a running EWC whose stiffness also counts how much each weight lowered the loss on its way.
+
+    The loss that a weight's moves saved is divided by the distance, in the geometry of the Fisher information, that
+    they took; that score and the Fisher information are each scaled to a largest value of 1, so that `ewc_lambda` is
+    on another scale than that of `ewc`. The paper also keeps samples, which this does not.
+
+    Parameters:
+        ewc_lambda: weight of the penalty.
+        ewc_alpha: share of the newest batch in the running Fisher information.
+        delta_t: steps over which one score is taken.
+    """
+    from lifelong.workarounds.regularization import WorkingRWalk
+
+    return setup.naive(WorkingRWalk(ewc_lambda, ewc_alpha, delta_t))
+
+
+@strategy(
+    source="Jung et al. 2016, Less-forgetting Learning in Deep Neural Networks, arXiv:1607.00122",
+    needs={"task boundaries", "feature extractor"},
+    avalanche="LFL",
+)
+def lfl(setup: Setup, lambda_e: Weight = 1.0) -> Any:
+    """Less-forgetful learning: hold the features of new samples near those before this experience, and the classifier.
+
+    Made for tasks that share their classes. The classifier is frozen after the first experience, so that classes that
+    come later have only the weights that it gave them. Where each task has a head, that head is frozen after its task.
+    Avalanche's form: the squared distance is a mean over features and samples; the paper's is half the sum over
+    features, so that its weight is another.
+
+    Parameters:
+        lambda_e: weight of the squared distance between the features.
+    """
+    from lifelong.workarounds.regularization import WorkingLFL
+
+    _ = setup.parts
+    return setup.naive(WorkingLFL(lambda_e))

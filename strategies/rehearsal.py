@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lifelong.contracts import Count, Weight, strategy
+from lifelong.contracts import Count, Positive, Weight, strategy
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 @strategy(
     source="Chaudhry et al. 2019, On Tiny Episodic Memories in Continual Learning, arXiv:1902.10486",
     needs={"task boundaries"},
+    avalanche="Replay",
 )
 def replay(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = None) -> Any:
     """Experience replay: each batch is joined by one from a memory shared equally among the experiences.
@@ -29,23 +30,9 @@ def replay(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = N
 
 
 @strategy(
-    source="Chaudhry et al. 2019, Efficient Lifelong Learning with A-GEM, arXiv:1812.00420", needs={"task boundaries"}
-)
-def agem(setup: Setup, patterns_per_exp: Count = 40, sample_size: Count = 64) -> Any:
-    """A-GEM: project each gradient so that the mean loss on a memory does not rise, to first order.
-
-    Parameters:
-        patterns_per_exp: samples kept of each experience.
-        sample_size: samples of the memory in each reference gradient, shared equally among the experiences.
-    """
-    from lifelong.workarounds.rehearsal import WorkingAGEM
-
-    return setup.naive(WorkingAGEM(patterns_per_exp, sample_size))
-
-
-@strategy(
     source="Prabhu et al. 2020, GDumb: A Simple Approach that Questions Our Progress in Continual Learning, ECCV",
     needs={"task boundaries"},
+    avalanche="GDumb",
 )
 def gdumb(setup: Setup, mem_size: Count = 200) -> Any:
     """GDumb: keep a memory balanced by label, and train a fresh network on it alone after each experience.
@@ -68,6 +55,7 @@ def gdumb(setup: Setup, mem_size: Count = 200) -> Any:
 @strategy(
     source="Caccia et al. 2022, New Insights on Reducing Abrupt Representation Change, arXiv:2104.05025",
     needs={"task boundaries"},
+    avalanche="ER_ACE",
 )
 def er_ace(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = None) -> Any:
     """ER-ACE: replay in which new samples compete only with the classes of their own batch.
@@ -90,8 +78,48 @@ def er_ace(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = N
 
 
 @strategy(
+    source="Caccia et al. 2022, New Insights on Reducing Abrupt Representation Change, arXiv:2104.05025",
+    needs={"task boundaries", "single head", "class labels", "feature extractor"},
+    avalanche="ER_AML",
+)
+def er_aml(
+    setup: Setup,
+    mem_size: Count = 200,
+    batch_size_mem: Count | None = None,
+    temp: Positive = 0.1,
+    base_temp: Positive = 0.07,
+) -> Any:
+    """ER-AML: replay in which new samples only draw their features to their class's, and away from others'.
+
+    Avalanche's form for experiences of many batches: a new experience's samples enter the memory at its start, and are
+    classified when they are replayed. Positives and negatives are drawn from the memory.
+
+    Parameters:
+        mem_size: samples in the memory, over all classes.
+        batch_size_mem: samples taken from it for each batch; by default as many as the training batch, or the memory.
+        temp: of the similarities.
+        base_temp: by which their loss is scaled, to temp / base_temp.
+    """
+    from lifelong.workarounds.metric import WorkingERAML
+    from lifelong.workarounds.rehearsal import SortedSet
+
+    setup.check_memory(mem_size, "classes")
+    made = setup.make(
+        WorkingERAML,
+        feature_extractor=setup.parts.features,
+        mem_size=mem_size,
+        batch_size_mem=_from_memory(setup, mem_size, batch_size_mem),
+        temp=temp,
+        base_temp=base_temp,
+    )
+    made.storage_policy.seen_classes = SortedSet()
+    return made
+
+
+@strategy(
     source="Buzzega et al. 2020, Dark Experience for General Continual Learning, arXiv:2004.07211",
     needs={"single head", "task boundaries"},
+    avalanche="DER",
 )
 def der(
     setup: Setup, mem_size: Count = 200, alpha: Weight = 0.1, beta: Weight = 0.5, batch_size_mem: Count | None = None

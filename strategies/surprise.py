@@ -72,7 +72,9 @@ def _growth_by(detector: Detector) -> Strategy:
     build.__doc__ = f"""`surprise-growth` by {detector}, under a name of its own, so that a board can compare the two.
 
     Parameters:
-        share, cap, cooldown: as in `surprise-growth`."""
+        share: as in `surprise-growth`.
+        cap: as there.
+        cooldown: as there."""
     return strategy(name=f"surprise-growth-{detector}", source=SOURCES[detector])(build)
 
 

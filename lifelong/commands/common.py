@@ -192,6 +192,18 @@ def records_of(name: str, wishes: Wishes, out: Path, published: Path | None = No
     return made, records
 
 
+def check_form(form: Form, output: Path | None) -> None:
+    """See that a format fits what is no ranking.
+
+    Raises:
+        UsageError: if it does not.
+    """
+    if form is Form.jsonl:
+        raise UsageError("--format jsonl is for records; choose table, md, csv or json")
+    if output is not None and form is Form.table:
+        raise UsageError("--output: a table is for the terminal; choose --format md, csv or json")
+
+
 def write_out(path: Path | None, content: str) -> None:
     """To stdout, or to a file, compressed where its name ends in `.gz`.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from lifelong.commands.common import contests_of, metrics_of, say, stdout, write_out
+from lifelong.commands.common import check_form, contests_of, metrics_of, say, stdout, write_out
 from lifelong.commands.options import RESULTS, Form, Out, Published, Scenarios, Seeds, Sets, wishes_of
 from lifelong.errors import UsageError, unknown
 
@@ -85,10 +85,7 @@ def _check(strategies: Sequence[str], board: str, modes: Sequence[str], form: Fo
         raise UsageError(f"{modes[0]} chooses by itself whom to compare: leave it out, or the strategies")
     if len(set(strategies)) < len(strategies):
         raise UsageError(f"{next(s for s in strategies if strategies.count(s) > 1)!r} stands twice")
-    if form is Form.jsonl:
-        raise UsageError("--format jsonl is for records; choose table, md, csv or json")
-    if output is not None and form is Form.table:
-        raise UsageError("--output: a table is for the terminal; choose --format md, csv or json")
+    check_form(form, output)
 
 
 def _entrant(name: str, field: Sequence[Contest]) -> str:

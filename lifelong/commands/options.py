@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
     from lifelong.running.plan import Wishes
@@ -41,6 +44,30 @@ Metrics = Annotated[
 ]
 Published = Annotated[Path | None, typer.Option("--from", help="Published records, as jsonl, instead of the folder's.")]
 RESULTS = Path("results")
+
+
+def duration(option: str, text: str) -> float:
+    """`90`, `90s`, `5m`, `2h` or `1d` in seconds.
+
+    Raises:
+        UsageError: if it is none of these.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if match is None:
+        raise UsageError(f"{option} {text!r}: write it as 90s, 5m or 2h")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def timeout_of(text: str) -> float | None:
+    """`--timeout` in seconds; None where it is not given.
+
+    Raises:
+        UsageError: if it is no duration, or none at all.
+    """
+    seconds = duration("--timeout", text) if text else None
+    if seconds == 0:
+        raise UsageError(f"--timeout {text!r}: leaves no time to run; leave it out for no limit")
+    return seconds
 
 
 def wishes_of(strategy: list[str] | None, scenario: list[str] | None, seeds: str, settings: list[str] | None) -> Wishes:

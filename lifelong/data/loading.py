@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from avalanche.benchmarks.utils import AvalancheDataset
 from avalanche.benchmarks.utils.data_loader import MultiDatasetDataLoader, MultiDatasetSampler
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor
-from torch.utils.data import SequentialSampler, default_collate
+from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler, default_collate
 
 from lifelong.data.resident import ResidentDataset, Rows, rows_of
 
@@ -21,6 +22,24 @@ def _rows(dataset: AvalancheDataset[Any]) -> Rows | None:
         reader = dataset._reader()
         return reader.rows if reader is not None else None
     return rows_of(dataset)
+
+
+class _Chunks:
+    """The batches of one of torch's batch samplers, cut from its order of an epoch instead of counted out one by one.
+
+    As there, nothing is drawn before the first batch is asked for.
+    """
+
+    def __init__(self, batches: BatchSampler) -> None:
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        order, size = np.fromiter(self._batches.sampler, np.int64), self._batches.batch_size
+        for number in range(len(self)):
+            yield order[number * size : (number + 1) * size]
 
 
 class _Batches:
@@ -33,14 +52,14 @@ class _Batches:
         loader = self._loader
         torch.empty((), dtype=torch.int64).random_()  # torch's DataLoader draws a seed for its workers, used or not
         samplers = loader._create_samplers(loader.datasets, loader.batch_sizes, False, loader.loader_kwargs)
-        positions: Iterable[Sequence[int] | Tensor]
-        once_in_order = len(samplers) == 1 and isinstance(samplers[0].sampler, SequentialSampler)
-        if once_in_order and not samplers[0].drop_last and not loader.never_ending:
-            positions = torch.split(torch.arange(len(self._rows), device=self._rows.row.device), loader.batch_sizes[0])
+        known = all(isinstance(batches.sampler, RandomSampler | SequentialSampler) for batches in samplers)
+        positions: Iterable[Sequence[int] | np.ndarray]
+        if known and len(samplers) == 1 and not loader.never_ending:
+            positions = _Chunks(samplers[0])
         else:
             positions = MultiDatasetSampler(
                 loader.datasets,
-                samplers,
+                [_Chunks(batches) for batches in samplers] if known else samplers,
                 termination_dataset_idx=loader.termination_dataset,
                 oversample_small_datasets=loader.oversample_small_datasets,
                 never_ending=loader.never_ending,

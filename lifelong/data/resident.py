@@ -81,7 +81,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.row)
 
-    def batch(self, positions: Sequence[int] | Tensor) -> list[Tensor]:
+    def batch(self, positions: Sequence[int] | np.ndarray) -> list[Tensor]:
         """`[x, y, *extras]` of the samples at these positions."""
         at = torch.as_tensor(positions, device=self.row.device)
         x, y = self._read(at)

@@ -12,6 +12,8 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, fi
 from lifelong.errors import UsageError, unknown
 from lifelong.registry import board_file
 from lifelong.running.spec import Strict
+from lifelong.running.targets import Target, check_placed, told
+from lifelong.running.tuning import Tuning, check_apart
 
 MAX_SEED = 2**32 - 1
 MAX_SEEDS = 100_000
@@ -57,6 +59,14 @@ class Board(Strict):
     ewc = ["digits-task"]
     [closed.ewc]                # what a run may choose and still be closed: a range of two numbers, or a choice
     ewc_lambda = [0.1, 1000]
+    [tuning]                    # the same for each strategy; `closed` has the ranges (see `Tuning`)
+    trials = 20
+    [[targets]]                 # a published number (see `Target`)
+    scenario = "digits-task"
+    strategy = "ewc"
+    value = 0.98
+    tolerance = 0.01
+    source = "the paper and its table"
     """
 
     name: str
@@ -72,6 +82,8 @@ class Board(Strict):
     set: dict[str, dict[str, Any]] = Field({})
     on: dict[str, list[str]] = Field({})
     closed: dict[str, dict[str, Allowed]] = Field({})
+    targets: list[Target] = Field([])
+    tuning: Tuning | None = None
 
     @property
     def cells(self) -> int:
@@ -131,6 +143,20 @@ class Board(Strict):
                 raise ValueError(f"{wrong[0]!r} is not among the board's {kind}")
         return on
 
+    @field_validator("targets")
+    @classmethod
+    def _reachable(cls, targets: list[Target], info: ValidationInfo) -> list[Target]:
+        if {"scenarios", "strategies", "on"} <= info.data.keys():  # else what is wrong with these is told
+            check_placed(targets, info.data["scenarios"], info.data["strategies"], info.data["on"])
+        return targets
+
+    @field_validator("tuning")
+    @classmethod
+    def _apart(cls, tuning: Tuning | None, info: ValidationInfo) -> Tuning | None:
+        if tuning is not None:
+            check_apart(tuning.seeds, info.data.get("seeds", ()))
+        return tuning
+
     @field_validator("scenarios", "strategies", "metrics")
     @classmethod
     def _distinct(cls, names: list[str]) -> list[str]:
@@ -162,6 +188,8 @@ def load_board(reference: str) -> Board:
     for kind in ("scenarios", "strategies"):
         if isinstance(content.get(kind), list):
             content[kind] = [_beside(file, name) for name in content[kind]]
+    if isinstance(content.get("targets"), list):
+        content["targets"] = [_target_beside(file, target) for target in content["targets"]]
     try:
         return Board.model_validate({"name": file.stem, **content})
     except ValidationError as error:
@@ -171,8 +199,11 @@ def load_board(reference: str) -> Board:
 
 def _told(detail: Any) -> str:
     key = ".".join(str(part) for part in detail["loc"])
+    if detail["loc"][0] == "targets":
+        return told(detail)
     if detail["type"] == "extra_forbidden":
-        return f"no key {key!r} on a board; there are {', '.join(sorted(Board.model_fields))}"
+        fields = Tuning.model_fields if detail["loc"][0] == "tuning" else Board.model_fields
+        return f"no key {key!r} on a board; there are {', '.join(sorted(fields))}"
     if detail["type"] == "missing":
         return f"the key {key!r} is missing"
     if detail["type"] == "too_short":
@@ -188,12 +219,29 @@ def _beside(file: Path, name: Any) -> Any:
     return name
 
 
+def _target_beside(file: Path, target: Any) -> Any:
+    """The same of what a target is about."""
+    if not isinstance(target, dict):
+        return target
+    return {key: _beside(file, name) if key in ("scenario", "strategy") else name for key, name in target.items()}
+
+
 def _line(text: str, location: tuple[str | int, ...]) -> str:
     """`:line` where a key is set, as well as it can be told from the text."""
+    lines = list(enumerate(text.splitlines(), start=1))
+    match location:
+        case (str(table), int(index), *_):
+            lines = _of_table(lines, table, index) or lines
     names = [str(part) for part in location if isinstance(part, str)]
     for name in reversed(names):
         pattern = re.compile(rf"^\s*(\[.*\b)?{re.escape(name)}\b")
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in lines:
             if pattern.match(line):
                 return f":{number}"
     return ""
+
+
+def _of_table(lines: list[tuple[int, str]], table: str, index: int) -> list[tuple[int, str]]:
+    """The lines of one of several tables that share a name, from its `[[name]]` to the next table's."""
+    heads = [at for at, (_, line) in enumerate(lines) if re.match(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]", line)]
+    return lines[heads[index] : [*heads, len(lines)][index + 1]] if index < len(heads) else []

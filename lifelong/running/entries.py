@@ -9,6 +9,7 @@ from pydantic import Field
 from lifelong.measures.detection import Kind
 from lifelong.running.bounds import MAX_EXPERIENCES, Count, Fraction, Name, Number, Positive
 from lifelong.running.spec import Strict
+from lifelong.running.tuning import Protocol
 
 _NOTHING: set[str] = set()
 
@@ -96,6 +97,20 @@ class Times(Strict):
     total_s: Positive = 0.0
 
 
+class Tuned(Strict):
+    """The study that chose some of a strategy's parameters, as `lifelong tune` tells it."""
+
+    study: str = Field(pattern="^[0-9a-f]{64}$", description="hash of the runs tried, but for the parameters chosen")
+    board: Name
+    protocol: Protocol = Field(description="whether trials saw the first experiences, or the whole stream")
+    validation: Fraction = Field(description="share of each class's training samples held out, to be scored on")
+    seeds: list[Count] = Field(max_length=MAX_EXPERIENCES, description="of each trial; none of the board's")
+    trials: Count
+    value: Fraction = Field(description="average accuracy on the samples held out, mean over the seeds")
+    default: Fraction | None = Field(None, description="the same with the board's own parameters; null where they fail")
+    chosen: dict[Name, bool | int | Number | Name] = Field(max_length=MAX_EXPERIENCES)
+
+
 class Provenance(Strict):
     """Where a record comes from. No part of the run's identity."""
 
@@ -108,6 +123,7 @@ class Provenance(Strict):
     threads: Count
     data_sha256: Name | None = None
     resumed: Count = Field(0, description="how often the run went on from a checkpoint")
+    tuned: Tuned | None = Field(None, description="where a study has chosen parameters")
 
 
-__all__ = ["Capacity", "Drift", "Event", "Learning", "Provenance", "Times"]
+__all__ = ["Capacity", "Drift", "Event", "Learning", "Provenance", "Times", "Tuned"]

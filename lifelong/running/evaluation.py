@@ -29,6 +29,7 @@ class Scorer(SupervisedPlugin):
         experience = strategy.experience.current_experience
         self.right[experience] += (strategy.mb_output.argmax(dim=1) == strategy.mb_y).sum()
         self.seen[experience] += len(strategy.mb_y)
+        strategy.mbatch = strategy.mb_output = None  # let the next batch have this one's memory
 
     def accuracy(self, experience: CLExperience) -> float:
         """A fraction in [0, 1]."""

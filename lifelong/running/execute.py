@@ -88,7 +88,7 @@ def _record(
         times=times,
         peak_memory_mb=peak_memory_mb(),
         provenance=provenance(
-            job.device, torch.get_num_threads(), getattr(benchmark, "data_sha256", None), progress.resumed
+            job.device, torch.get_num_threads(), getattr(benchmark, "data_sha256", None), progress.resumed, job.tuned
         ),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lifelong.running.entries import Tuned
 from lifelong.running.records import Store
 from lifelong.running.spec import Spec
 
@@ -24,6 +25,8 @@ class Job:
     device: str = "cpu"
     checkpoint_s: float = 60.0
     """The most work, in seconds, that a kill may cost beyond the experience in training."""
+    tuned: Tuned | None = None
+    """The study that chose the strategy's parameters."""
 
     @property
     def store(self) -> Store:

@@ -45,7 +45,16 @@ def make_jobs(plan: Plan, store: Store, options: Options) -> list[Job]:
     store.check_writable()
     data = options.data.expanduser().resolve() if options.data is not None else None
     return [
-        Job(cell.spec, plan.board.name, *cell.references, store.out.resolve(), data, device, options.checkpoint_s)
+        Job(
+            cell.spec,
+            plan.board.name,
+            *cell.references,
+            store.out.resolve(),
+            data,
+            device,
+            options.checkpoint_s,
+            cell.tuned,
+        )
         for cell in cells
         if cell.spec is not None
     ]

@@ -12,6 +12,7 @@ from lifelong.contracts import Entry, Scenario, Strategy
 from lifelong.errors import UsageError
 from lifelong.registry import E, scenarios, strategies
 from lifelong.running.board import MAX_SEED, MAX_SEEDS, Board
+from lifelong.running.entries import Tuned
 from lifelong.running.records import Record
 from lifelong.running.settings import Settings
 from lifelong.running.spec import Spec
@@ -43,6 +44,7 @@ class Cell:
     references: tuple[str, str] = ("", "")
     """The names, or `file.py:name`, by which a worker finds scenario and strategy."""
     record: Record | None = None
+    tuned: Tuned | None = None
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def _chosen(get: Callable[[str], E], wished: Sequence[str], named: Sequence[str]
 
 def _distinct(entries: Iterable[tuple[str, Entry]]) -> None:
     """See that a parameter's owner can be told from its name."""
-    names = {"budget": "[budget]", "model": "[model]"}
+    names = {"budget": "[budget]", "model": "[model]", "tuning": "[tuning]"}
     for reference, entry in entries:
         if entry.name in names:
             raise UsageError(f"{names[entry.name]!r} and {reference!r} are both called {entry.name!r}; rename one")
@@ -177,6 +179,7 @@ def _cell(
         reason=record.status if record is not None and not record.ok else "",
         references=references,
         record=record,
+        tuned=settings.tuned(spec),
     )
 
 

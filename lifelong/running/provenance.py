@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import lifelong
-from lifelong.running.entries import Provenance
+from lifelong.running.entries import Provenance, Tuned
 
 _LIBRARIES = ("lifelong", "avalanche-lib", "torch", "torchvision", "numpy", "scikit-learn")
 
@@ -55,7 +55,9 @@ def cpu() -> str:
         return platform.processor() or platform.machine()
 
 
-def provenance(device: str, threads: int = 1, data_sha256: str | None = None, resumed: int = 0) -> Provenance:
+def provenance(
+    device: str, threads: int = 1, data_sha256: str | None = None, resumed: int = 0, tuned: Tuned | None = None
+) -> Provenance:
     """Of a run that starts now on this machine."""
     return Provenance(
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -67,6 +69,7 @@ def provenance(device: str, threads: int = 1, data_sha256: str | None = None, re
         threads=threads,
         data_sha256=data_sha256,
         resumed=resumed,
+        tuned=tuned,
     )
 
 

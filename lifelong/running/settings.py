@@ -14,6 +14,7 @@ from lifelong.contracts import Entry, Scenario, Strategy
 from lifelong.errors import UsageError, unknown
 from lifelong.registry import scenarios, strategies
 from lifelong.running.board import Board
+from lifelong.running.entries import Tuned
 from lifelong.running.spec import LENGTHS, Budget, Choice, Spec
 
 SHARED = ("budget", "model")
@@ -28,7 +29,8 @@ class Settings:
 
     Args:
         board: its `set`, `budget` and `model`.
-        assignments: the user's, each `owner.parameter=value`, `scenario.owner.parameter=value`, or a TOML file.
+        assignments: the user's, each `owner.parameter=value`, `scenario.owner.parameter=value`, or a TOML file, which
+            may tell under `tuning` what study its values come from.
         streams: the scenarios of the plan.
         methods: its strategies.
 
@@ -42,7 +44,9 @@ class Settings:
         self._entries: dict[str, Entry] = {entry.name: entry for entry in (*streams, *methods)}
         self._scenarios = {scenario.name for scenario in streams}
         tables = {**board.set, "budget": board.budget, "model": board.model}
-        self._layers = [self._layer(tables), self._layer(_of_user(assignments), asked=True)]
+        asked = _of_user(assignments)
+        self._studies = dict(_studies(asked.pop("tuning", {})))
+        self._layers = [self._layer(tables), self._layer(self._to_run(asked), asked=True)]
         self._code = {name: _sha256(entry.file) for name, entry in self._entries.items() if entry.file}
         self._shared = {scenario.name: (self._model_of(scenario), self._budget_of(scenario)) for scenario in streams}
         self._choices = {(scenario.name, entry.name): self._choice(scenario, entry) for scenario, entry in self._pairs}
@@ -53,12 +57,27 @@ class Settings:
         stream, method = (self._choices[scenario.name, entry.name] for entry in (scenario, strategy))
         return Spec(scenario=stream, strategy=method, model=model, budget=budget, seed=seed)
 
+    def tuned(self, spec: Spec) -> Tuned | None:
+        """The study that chose the strategy's parameters; None where there is none, or others were set since."""
+        study = self._studies.get((spec.scenario.name, spec.strategy.name))
+        if study is None or not study.chosen.items() <= spec.strategy.parameters.items():
+            return None
+        return study
+
     @property
     def _pairs(self) -> Iterator[tuple[Scenario, Entry]]:
         for scenario in self._entries.values():
             if isinstance(scenario, Scenario):
                 yield scenario, scenario
                 yield from ((scenario, entry) for entry in self._entries.values() if isinstance(entry, Strategy))
+
+    def _to_run(self, asked: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Without what studies have chosen for other scenarios and strategies than those of the plan."""
+        elsewhere = [pair for pair in self._studies if not self._entries.keys() >= set(pair)]
+        for scenario, strategy in elsewhere:
+            asked.get(scenario, {}).pop(strategy, None)
+        emptied = {scenario for scenario, _ in elsewhere}
+        return {owner: values for owner, values in asked.items() if values or owner not in emptied}
 
     def _layer(self, tables: Mapping[str, Mapping[str, Any]], asked: bool = False) -> Layer:
         """Tables as a file has them, in which a scenario's may hold tables of strategies, of budget and model."""
@@ -131,6 +150,20 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Values over others; one of a budget's `LENGTHS` takes the place of whichever is below."""
     replaced = LENGTHS if any(name in above for name in LENGTHS) else ()
     return {name: value for name, value in below.items() if name not in replaced} | dict(above)
+
+
+def _studies(tables: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Tuned]]:
+    """By scenario and strategy, what a file of `lifelong tune` says of its values."""
+    for scenario, studies in tables.items():
+        for strategy, study in studies.items() if isinstance(studies, Mapping) else [("", studies)]:
+            try:
+                yield (scenario, strategy), Tuned.model_validate(study)
+            except ValidationError as error:
+                detail = error.errors()[0]
+                where = ".".join(("tuning", scenario, strategy, *map(str, detail["loc"])))
+                raise UsageError(
+                    f"--set {where}: {detail['msg']}; leave out [tuning] if you wrote it yourself"
+                ) from None
 
 
 def _of_user(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -18,6 +18,7 @@ from torch import nn
 from lifelong.contracts import PROVIDES, Context, Protocol, Scenario, Strategy
 from lifelong.data.loading import ResidentLoading
 from lifelong.data.resident import images_of
+from lifelong.data.validation import validating
 from lifelong.errors import UsageError
 from lifelong.plasticity.inputs import example_inputs
 from lifelong.plasticity.plugin import Plasticity
@@ -246,6 +247,8 @@ def build_benchmark(spec: Spec, scenario: Scenario, data: Path | None, device: s
     """
     seed_everything(spec.seed, "scenario")
     benchmark: CLScenario = scenario(Context(spec.seed, data, device), **spec.scenario.parameters)
+    if spec.validation is not None:
+        benchmark = validating(benchmark, spec.validation.experiences)
     images_of(benchmark)  # refuses two sets of images of one name
     tests = [len(experience.dataset) for experience in benchmark.test_stream]
     if len(tests) != len(benchmark.train_stream) or 0 in tests:

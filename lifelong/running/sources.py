@@ -15,6 +15,8 @@ from lifelong.running.published import lines
 from lifelong.running.records import Record, below, parse, why
 
 SUFFIXES = (".json", ".jsonl", ".jsonl.gz")
+TOLD = ("tables", "comparisons", "targets")
+"""What commands that look at records write as JSON, each a list; no record has any of them."""
 MAX_DAMAGED = 100
 """Lines of a published file that may be no records: with more, it is something else."""
 
@@ -38,7 +40,7 @@ class Found:
 def find(place: Path) -> Iterator[Found]:
     """The records in a place, one by one, and what should be one and is not.
 
-    Rankings that lie beside them (`lifelong board --format json`) are passed over.
+    What was told of them and lies beside them (`lifelong board --format json` and the like) is passed over.
 
     Args:
         place: a folder with records, or published files, anywhere below it; or one such file.
@@ -76,7 +78,7 @@ def _in(path: Path) -> Iterator[Found]:
         content = read_bytes(path)
         yield Found(path, parse(content))
     except (OSError, ValueError) as error:
-        if rankings(content) is None:
+        if not _told(content):
             yield Found(path, reason=why(error))
 
 
@@ -93,6 +95,15 @@ def _published(path: Path) -> Iterator[Found]:
                 raise UsageError(f"{path}: {MAX_DAMAGED} lines are no records; the rest is not read")
     except UsageError as error:
         yield Found(path, reason=plain(str(error)).removeprefix(f"{plain(str(path))}: "))
+
+
+def _told(content: bytes) -> bool:
+    """Whether a command wrote it with `--format json`: `board`, `compare`, or `targets`."""
+    try:
+        found = from_json(content)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and any(isinstance(found.get(name), list) for name in TOLD)
 
 
 def rankings(content: bytes) -> dict[str, Any] | None:

@@ -88,6 +88,12 @@ class Choice(Strict):
         return _CANONICAL.encode(self.model_dump(mode="json"))
 
 
+class Validation(Strict):
+    """Marks a run that only helps to choose parameters: it is scored on training samples held out, and is no result."""
+
+    experiences: int | None = Field(None, ge=1, description="the first of the stream, all that it sees; null for all")
+
+
 class Spec(Strict):
     """The fully resolved specification of a run."""
 
@@ -96,6 +102,7 @@ class Spec(Strict):
     model: Choice
     budget: Budget
     seed: int = Field(ge=0, lt=2**32)
+    validation: Validation | None = Field(None, description="only where the run is scored on samples held out")
 
     @property
     def canonical(self) -> str:
@@ -106,6 +113,12 @@ class Spec(Strict):
     def key(self) -> str:
         """The hash of the specification (64 hex digits): runs are the same run where their keys are equal."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A run that is scored on its test sets reads as it did before there were others."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if name != "validation" or value is not None}
 
     @property
     def setting(self) -> str:

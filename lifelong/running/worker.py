@@ -87,7 +87,7 @@ def failure(job: Job, status: Status, error: str) -> Record:
         status=status,
         error=error.encode(errors="backslashreplace").decode(),  # JSON has no place for half a surrogate pair
         peak_memory_mb=peak_memory_mb() if parent_process() is not None else None,
-        provenance=provenance(job.device),
+        provenance=provenance(job.device, tuned=job.tuned),
     )
 
 

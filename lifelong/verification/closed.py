@@ -72,6 +72,8 @@ class Division:
             ("model", spec.model, own.model),
             ("budget", spec.budget, own.budget),
         )
+        if spec.validation is not None:
+            return ["it is scored on validation samples"]
         found = [sentence for kind, mine, boards in settings for sentence in _differences(kind, mine, boards)]
         return found + list(self._of_strategy(spec))
 

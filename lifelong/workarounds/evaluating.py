@@ -33,9 +33,9 @@ def unchanged_by_evaluation(strategy: SupervisedTemplate) -> Iterator[None]:
     """Evaluate inside, and the strategy trains on as if it had not been evaluated.
 
     Faults: `eval` adapts the network to each experience that it sees, so that heads, classes and columns grow for
-    tasks not yet trained on; GDumb adapts its stored initial network there too; and the evaluation's loaders draw
-    from the global random generators. Here a copy of the network is evaluated, only that copy may be adapted, and
-    the generators are put back.
+    tasks not yet trained on; GDumb adapts its stored initial network there too; the evaluation's loaders draw from
+    the global random generators; and each batch has a loss, asked for or not. Here a copy of the network is evaluated,
+    only that copy may be adapted, the generators are put back, and there is no loss.
     """
     model, adapt = strategy.model, strategy.model_adaptation
 
@@ -46,7 +46,8 @@ def unchanged_by_evaluation(strategy: SupervisedTemplate) -> Iterator[None]:
         try:
             strategy.model = deepcopy(model)
             strategy.model_adaptation = adapt_the_copy
+            strategy.criterion = strategy._make_empty_loss
             yield
         finally:
             strategy.model = model
-            del strategy.model_adaptation
+            del strategy.model_adaptation, strategy.criterion

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from avalanche.benchmarks.utils.data_loader import GroupBalancedInfiniteDataLoader, SingleDatasetDataLoader
-from avalanche.training.plugins import AGEMPlugin
+from avalanche.benchmarks.utils.data_loader import SingleDatasetDataLoader
 from avalanche.training.supervised.der import ClassBalancedBufferWithLogits
 from avalanche.training.templates import SupervisedTemplate
 
@@ -28,31 +27,6 @@ def _shuffled_loader(strategy: SupervisedTemplate, **_: object) -> None:
     strategy.dataloader = SingleDatasetDataLoader(
         strategy.adapted_dataset, batch_size=strategy.train_mb_size, shuffle=True
     )
-
-
-class WorkingAGEM(AGEMPlugin):
-    """A-GEM that draws its memory at random, in batches of one size, and can be pickled between experiences.
-
-    Faults: it reads its memory in one fixed order, with a short batch at the end of each round, where the paper draws
-    at random; it raises when there are more experiences than samples in a batch; and it keeps a running generator.
-    That is made anew after each experience and not started before the next, so a new one goes on with the same
-    batches.
-    """
-
-    def update_memory(self, dataset: Any, num_workers: int = 0, **kwargs: Any) -> None:
-        super().update_memory(dataset, num_workers, **kwargs)
-        share = max(1, self.sample_size // len(self.buffers))
-        self.buffer_dataloader = GroupBalancedInfiniteDataLoader(
-            self.buffers, batch_size=min(share, *map(len, self.buffers)), shuffle=True, drop_last=True
-        )
-        self.buffer_dliter = iter(self.buffer_dataloader)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "buffer_dliter"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.buffer_dliter = iter(self.buffer_dataloader or ())
 
 
 class SortedSet(set[int]):

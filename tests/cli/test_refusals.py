@@ -37,9 +37,7 @@ REQUESTS = {
     "no parameter of toy 'classes'": "run toy-v1 --set toy.classes=3",
     "--set 'foo': write it as": "run toy-v1 --set foo",
     "--set ewc: ewc is not among what is to run": "run toy-v1 --set ewc.ewc_lambda=3",
-    "--set repaly: no strategy or scenario 'repaly'; did you mean 'replay'?": (
-        "run toy-v1 --set repaly.mem_size=3"
-    ),
+    "--set repaly: no strategy or scenario 'repaly'; did you mean 'replay'?": ("run toy-v1 --set repaly.mem_size=3"),
     "--seeds '4-0': 4-0 is empty; did you mean 0-4?": "run toy-v1 --seeds 4-0",
     "--seeds '-1': write a range as 0-4": "run toy-v1 --seeds -1",
     "--seeds '1-': write a range as 0-4": "run toy-v1 --seeds 1-",

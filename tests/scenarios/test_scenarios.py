@@ -33,6 +33,10 @@ def test_the_names_and_protocols() -> None:
     expected |= {"toy": "class", "toy-domain": "domain", "toy-task": "task"}
     expected |= {"online-permuted-digits": "domain", "online-permuted-mnist": "domain"}
     expected |= {"slowly-changing-regression": "domain", "drift-digits": "task-free", "drift-mnist": "task-free"}
+    expected |= {f"three-scenarios-{way}": WAYS[way] for way in ("class", "domain", "task", "permuted")}
+    expected |= {f"clb-{name}-mnist-class": "class" for name in ("lwf", "replay", "gdumb")}
+    expected |= {f"clb-{name}-mnist-permuted": "domain" for name in ("ewc", "si", "lfl", "gem", "gem-short", "agem")}
+    expected |= {"clb-penalties-mnist-task": "task"}
     assert {name: entry.protocol for name, entry in scenarios.all().items()} == expected
 
 

@@ -49,8 +49,9 @@ from lifelong.models import build_model
 from lifelong.running.evaluation import evaluate
 from lifelong.running.spec import Budget
 from lifelong.workarounds.evaluating import drop_idle_evaluator, no_evaluator, unchanged_by_evaluation
+from lifelong.workarounds.projection import WorkingAGEM
 from lifelong.workarounds.regularization import WorkingLwF, WorkingMAS, WorkingSI
-from lifelong.workarounds.rehearsal import FastLogitsBuffer, SortedSet, WorkingAGEM, mix_tasks
+from lifelong.workarounds.rehearsal import FastLogitsBuffer, SortedSet, mix_tasks
 
 CLASSES = 6
 BUDGET = Budget(epochs=2, batch_size=4, eval_batch_size=3)
@@ -256,6 +257,29 @@ def test_accuracies_by_hand() -> None:
     assert evaluate(strategy, benchmark.test_stream) == expected
     with unchanged_by_evaluation(strategy):
         assert strategy.model is not model
+
+
+class CountedLoss(nn.CrossEntropyLoss):
+    """How often a loss is worked out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, output: Tensor, y: Tensor) -> Tensor:
+        self.calls += 1
+        return super().forward(output, y)
+
+
+def test_loss_in_evaluation_fault() -> None:
+    """It is worked out for each batch, although nobody asks for it."""
+    benchmark = benchmark_of()
+    strategy = setup_of(network(benchmark)).naive()
+    strategy._criterion = CountedLoss()
+    evaluate(strategy, benchmark.test_stream)
+    assert strategy._criterion.calls == 0
+    strategy.eval(benchmark.test_stream)
+    assert strategy._criterion.calls > 0
 
 
 # A-GEM

@@ -13,8 +13,10 @@ from lifelong.reporting.charts.selection import shown
 from lifelong.reporting.charts.themes import config
 from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import Row, Table
+from lifelong.reporting.statistics.targets import Outcome, summary
 from lifelong.reporting.text.notes import notes
 from lifelong.reporting.text.rankings import as_data
+from lifelong.reporting.text.targets import HEADINGS, RULE, cells_of, remarks
 from lifelong.reporting.text.words import written
 from lifelong.running.board import Board
 
@@ -35,7 +37,12 @@ FORMULAS = {
 
 
 def content(
-    name: str, board: Board, contests: Sequence[Contest], tables: Sequence[Table], metrics: Sequence[str]
+    name: str,
+    board: Board,
+    contests: Sequence[Contest],
+    tables: Sequence[Table],
+    metrics: Sequence[str],
+    outcomes: Sequence[Outcome] = (),
 ) -> Any:
     """All but the runs and the rows of the charts: what the page begins with.
 
@@ -45,6 +52,7 @@ def content(
         contests: its records, arranged.
         tables: their standings, one at least.
         metrics: names of `RUN_METRICS`: the columns of the tables, of which the first two rank.
+        outcomes: of the board's targets.
 
     Returns:
         JSON's types.
@@ -66,6 +74,7 @@ def content(
         "shown": shown(first.rows),
         "baselines": baselines(first.rows, kinds),
         "ranking": ranking([first, *tables]),
+        "published": _published(outcomes),
         "sections": _sections(),
         "formulas": FORMULAS | {name: f"{metric.title}: {metric.formula}" for name, metric in RUN_METRICS.items()},
         "themes": {"light": config("light"), "dark": config("dark")},
@@ -117,6 +126,19 @@ def _texts(row: Row, metrics: Sequence[str]) -> dict[str, list[str]]:
     if row.interquartile:
         found["interquartile"] = written(row.interquartile, row.n, next(iter(row.ranks)), "\n").split("\n")
     return found
+
+
+def _published(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
+    """Published numbers beside ours, as text; None where the board has none."""
+    if not outcomes:
+        return None
+    return {
+        "summary": summary(outcomes),
+        "headings": [*HEADINGS, "source"],
+        "rows": [[*cells_of(one), one.target.source] for one in outcomes],
+        "remarks": remarks(outcomes),
+        "rule": RULE,
+    }
 
 
 def _sections() -> dict[str, list[dict[str, Any]]]:

@@ -15,13 +15,16 @@ from lifelong.running.settings import parse_value
 from lifelong.running.spec import Choice, Spec
 
 
-def command_for(board: str, plan: Plan, specs: Collection[Spec]) -> Callable[[Spec], str | None]:
+def command_for(
+    board: str, plan: Plan, specs: Collection[Spec], seeds: str | None = None
+) -> Callable[[Spec], str | None]:
     """What to type for a run: `lifelong run BOARD --scenario S --strategy N --seeds 3`, and `--set` for what differs.
 
     Args:
         board: as the user named it.
         plan: of that board, under whatever wishes.
         specs: of all runs that will be asked for.
+        seeds: instead of a run's own, as `0-4`; the board's where it is empty.
 
     Returns:
         The command of a run. None where there is none: its scenario or strategy is not at hand, has another version or
@@ -33,13 +36,13 @@ def command_for(board: str, plan: Plan, specs: Collection[Spec]) -> Callable[[Sp
         cell = cells.get((spec.scenario.name, spec.strategy.name))
         if cell is None or cell.spec is None:
             return None
-        names = [_brief(cell.scenario), _brief(cell.strategy), str(spec.seed)]
-        words = [word for pair in zip(("--scenario", "--strategy", "--seeds"), names, strict=True) for word in pair]
+        chosen = str(spec.seed) if seeds is None else seeds
+        options = [("--scenario", _brief(cell.scenario)), ("--strategy", _brief(cell.strategy)), ("--seeds", chosen)]
         try:
-            settings = list(_differences(cell.spec, spec))
+            options += [("--set", setting) for setting in _differences(cell.spec, spec)]
         except _UntypableError:
             return None
-        return shlex.join(["lifelong", "run", board, *words, *(word for one in settings for word in ("--set", one))])
+        return shlex.join(["lifelong", "run", board, *(word for option in options if option[1] for word in option)])
 
     return command
 

@@ -24,6 +24,7 @@ from lifelong.reporting.page.details import details
 from lifelong.reporting.page.reproduce import command_for
 from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import standings
+from lifelong.reporting.statistics.targets import outcomes
 from lifelong.running.plan import Plan
 
 SCRIPTS = ("state.js", "ranking.js", "charts.js", "runs.js", "start.js")
@@ -53,7 +54,8 @@ def page(name: str, plan: Plan, contests: Sequence[Contest], metrics: Sequence[s
         UsageError: if there is no metric of such a name.
     """
     tables = standings(contests, metrics)
-    first = content(name, plan.board, contests, tables, metrics)
+    found = outcomes(plan.board.targets, plan.cells, contests)
+    first = content(name, plan.board, contests, tables, metrics, found)
     specs = [record.spec for contest in contests for entrant in contest.entrants for record in entrant.records]
     more = details(contests, tables, first["baselines"], command_for(name, plan, specs))
     return _html(first, more)

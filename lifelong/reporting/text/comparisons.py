@@ -200,12 +200,12 @@ def _cells(one: Comparison) -> list[str]:
 def written_difference(found: Interval, quantity: Quantity) -> str:
     """`+0.031 [+0.012, +0.050]`."""
     mean, low, high = (
-        NONE if value is None else _signed(value, quantity) for value in (found.mean, found.low, found.high)
+        NONE if value is None else signed(value, quantity) for value in (found.mean, found.low, found.high)
     )
     return mean if found.low is None else f"{mean} [{low}, {high}]"
 
 
-def _signed(value: float, quantity: Quantity) -> str:
+def signed(value: float, quantity: Quantity) -> str:
     return f"{'-' if value < 0 else '+'}{write(abs(value), quantity)}"
 
 

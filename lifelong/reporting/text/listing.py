@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import Any
 
@@ -76,7 +76,7 @@ def _print_paragraph(console: Console, name: str, summary: str, **facts: Any) ->
 
 def _told(key: str, value: Any) -> str:
     """A fact without a column's head: `control`, `needs task boundaries`, `11.6 MB to download`, `690 cells`."""
-    forms = {"role": "{}", "protocol": "{}", "needs": "needs {}", "download_mb": "{} MB to download"}
+    forms = {"role": "{}", "protocol": "{}", "needs": "needs {}", "download_mb": "{} MB to download", "published": "{}"}
     return forms.get(key, "{} " + key).format(_cell(value))
 
 
@@ -105,7 +105,12 @@ def entry_as_data(entry: Entry) -> dict[str, Any]:
     """Everything that is known of a strategy or a scenario."""
     known: dict[str, Any] = {"name": entry.name, "summary": entry.summary, "source": entry.source}
     if isinstance(entry, Strategy):
-        known |= {"role": entry.role, "needs": sorted(entry.needs), "trains": "once" if entry.offline else "in stream"}
+        known |= {
+            "role": entry.role,
+            "avalanche": entry.avalanche,
+            "needs": sorted(entry.needs),
+            "trains": "once" if entry.offline else "in stream",
+        }
     if isinstance(entry, Scenario):
         known |= {
             "protocol": entry.protocol,
@@ -134,20 +139,29 @@ def print_details(console: Console, known: Mapping[str, Any]) -> None:
     drawing.add_column(style="bold", no_wrap=True)
     drawing.add_column(overflow="fold")
     for key, value in known.items():
-        if key not in ("parameters", "description", "summary") and value not in (None, "", []):
+        if key not in ("parameters", "targets", "description", "summary") and value not in (None, "", []):
             drawing.add_row(key.replace("_", " "), Text(_fact(value)))
     console.print(drawing)
     if parameters := known.get("parameters"):
-        console.print()
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for column in ("parameter", "type", "default"):
-            table.add_column(column)
-        for parameter in parameters:
-            table.add_row(parameter["name"], Text(parameter["type"]), Text(repr(parameter["default"])))
-        console.print(table)
+        rows = [[one["name"], one["type"], repr(one["default"])] for one in parameters]
+        _print_table(console, ("parameter", "type", "default"), rows)
+    if targets := known.get("targets"):
+        columns = ("scenario", "strategy", "metric", "value", "tolerance", "source")
+        rows = [[_cell(target[name]) for name in columns] for target in targets]
+        _print_table(console, ("target: scenario", *columns[1:]), rows)
     if description := known.get("description"):
         console.print()
         console.print(Text(_flowing(description)))
+
+
+def _print_table(console: Console, columns: Sequence[str], found: Iterable[Sequence[str]]) -> None:
+    console.print()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in found:
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
 def _flowing(text: str) -> str:

@@ -1,0 +1,1 @@
+"""What every strategy has to keep to, tried out in seconds: `lifelong check`."""

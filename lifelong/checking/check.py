@@ -1,0 +1,181 @@
+"""All checks of a strategy on a few small scenarios, one of each protocol."""
+
+from __future__ import annotations
+
+import io
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from lifelong.checking.answers import Answer, Check, failed, not_applicable
+from lifelong.checking.hiding import (
+    answers_without_boundaries,
+    answers_without_test_labels,
+    learns_without_test_sets,
+    learns_without_the_future,
+)
+from lifelong.checking.repeating import evaluation_changes_nothing, seeds_differ, seeds_repeat, survives_a_resume
+from lifelong.checking.subject import SEED, Subject
+from lifelong.checking.training import is_built, keeps_the_budget, learns, trains
+from lifelong.contracts import Context, Strategy
+from lifelong.registry import strategies
+from lifelong.running.board import Board
+from lifelong.running.execute import deterministic
+from lifelong.running.plan import AtHand, Cell, Wishes, make_plan
+
+CHECKS: tuple[Check, ...] = (
+    is_built,
+    trains,
+    learns,
+    seeds_repeat,
+    seeds_differ,
+    evaluation_changes_nothing,
+    survives_a_resume,
+    answers_without_test_labels,
+    answers_without_boundaries,
+    learns_without_test_sets,
+    learns_without_the_future,
+    keeps_the_budget,
+)
+TOYS = ("toy", "toy-domain", "toy-task")
+DRIFTING = "drift-digits"
+SCENARIOS = (*TOYS, DRIFTING)
+"""The smallest of each protocol."""
+EPOCHS = 10
+"""On a toy: enough to learn it, and for what waits for convergence."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check found on one scenario."""
+
+    scenario: str
+    check: Check
+    answer: Answer
+
+
+@dataclass
+class Report:
+    """All that was found of one strategy."""
+
+    strategy: Strategy
+    results: list[Result] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+
+    @property
+    def built(self) -> bool:
+        """Whether there is a scenario that it could be made for."""
+        return any(one.check is is_built and one.answer.verdict == "passed" for one in self.results)
+
+    @property
+    def ok(self) -> bool:
+        return self.built and all(result.answer.verdict != "failed" for result in self.results)
+
+
+Tell = Callable[[str, str, str], None]
+"""Told the strategy, the scenario and the check before each."""
+
+
+def check(
+    references: Sequence[str],
+    settings: Sequence[str] = (),
+    scenarios: Sequence[str] = SCENARIOS,
+    tell: Tell = lambda *_: None,
+    data: Path | None = None,
+) -> Iterator[Report]:
+    """Look at strategies, one after the other.
+
+    Args:
+        references: names, or `file.py:name`.
+        settings: as `ewc.ewc_lambda=0.4`.
+        scenarios: names, or `file.py:name`.
+        tell: hears what is being looked at.
+        data: the folder of data sets.
+
+    Raises:
+        UsageError: if a name or a parameter is wrong, or nothing that was asked for is possible.
+        DataError: if a scenario's data cannot be read.
+    """
+    references, scenarios = list(dict.fromkeys(references)), list(dict.fromkeys(scenarios))
+    small = {name: values for name, values in _small(settings).items() if name in scenarios}
+    board = Board(name="check", scenarios=scenarios, strategies=references, seeds=[SEED], set=small)
+    cells = make_plan(board, Wishes(scenarios, references, set=settings), AtHand()).cells
+    for scenario in {cell.scenario.name: cell.scenario for cell in cells}.values():
+        if scenario.check is not None:
+            scenario.check(Context(data=data))
+    deterministic("cpu")
+    names = [strategies.get(reference).name for reference in references]
+    return (_report([cell for cell in cells if cell.strategy.name == name], cells, tell, data) for name in names)
+
+
+def _small(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What the smallest scenarios are made of here: short streams, and two layers unless a model is asked for."""
+    toy: dict[str, Any] = {"budget": {"epochs": EPOCHS}}
+    if not any("model.name=" in setting for setting in settings):
+        toy["model"] = {"widths": [32, 16]}
+    return {**dict.fromkeys(TOYS, toy), DRIFTING: {"experiences": 3, "steps": 102, "test_samples": 40}}
+
+
+def _report(cells: Sequence[Cell], everyone: Sequence[Cell], tell: Tell, data: Path | None) -> Report:
+    report = Report(cells[0].strategy, hints=hints(cells[0].strategy))
+    for cell in cells:
+        with TemporaryDirectory(prefix="lifelong-check-") as folder:
+            report.results += _on(cell, everyone, tell, Path(folder), data)
+    return report
+
+
+def _on(cell: Cell, everyone: Sequence[Cell], tell: Tell, folder: Path, data: Path | None) -> Iterator[Result]:
+    """All checks on one scenario."""
+    name = cell.scenario.name
+    if cell.spec is None:
+        yield from (Result(name, one, not_applicable(cell.reason)) for one in CHECKS)
+        return
+    floor = next(one for one in everyone if one.strategy.role == "floor" and one.scenario.name == name)
+    assert floor.spec is not None
+    subject = Subject(cell.scenario, cell.strategy, cell.spec, (floor.strategy, floor.spec), folder, data)
+    stopped = ""
+    for one in CHECKS:
+        tell(cell.strategy.name, name, one.name)
+        answer = not_applicable(stopped) if stopped else _look(one, subject)
+        if one.vital and answer.verdict != "passed" and not stopped:
+            stopped = answer.happened if answer.verdict == "not applicable" else f"not reached: {one.name} failed"
+        yield Result(name, one, answer)
+
+
+def _look(one: Check, subject: Subject) -> Answer:
+    # what is said goes nowhere; to ignore warnings is not enough, for Avalanche switches its own on again
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True):
+        warnings.simplefilter("ignore")
+        try:
+            return one.look(subject)
+        except Exception as error:
+            return failed(f"{type(error).__name__}: {error}{_place(error, subject.strategy)}", "", "")
+
+
+def _place(error: Exception, strategy: Strategy) -> str:
+    """Where an error was raised: the last line of the strategy's own file, or else of any."""
+    frames = traceback.extract_tb(error.__traceback__)
+    file = strategy.function.__code__.co_filename
+    own = [frame for frame in frames if frame.filename == file]
+    frame = (own or frames)[-1]
+    return f" ({Path(frame.filename).name}:{frame.lineno}, in {frame.name})"
+
+
+def hints(strategy: Strategy) -> list[str]:
+    """What a reader would miss of a strategy."""
+    found = []
+    if not strategy.summary:
+        found.append("it has no docstring: say in one sentence what it does")
+    if not strategy.source:
+        found.append("it has no source: @strategy(source='Author Year, Title, arXiv:...')")
+    if unsaid := [name for name in strategy.parameters if f"{name}:" not in strategy.description]:
+        found.append(f"its docstring does not tell what {', '.join(unsaid)} {'is' if len(unsaid) == 1 else 'are'}")
+    return found
+
+
+__all__ = ["CHECKS", "SCENARIOS", "TOYS", "Report", "Result", "check", "hints"]

@@ -1,0 +1,73 @@
+"""Whether a strategy trains at all, and what it takes for that."""
+
+from __future__ import annotations
+
+import torch
+
+from lifelong.checking.answers import PASSED, Answer, check, failed, not_applicable, note
+from lifelong.checking.subject import Subject
+from lifelong.checking.trial import after
+from lifelong.errors import UsageError
+
+MUCH = 1.5
+"""Times what the floor takes, from which on it is told."""
+
+
+@check("is built", "it can be made for this scenario, or refuses in a sentence", vital=True)
+def is_built(subject: Subject) -> Answer:
+    if reason := subject.strategy.refusal(subject.scenario):
+        return not_applicable(reason)
+    try:
+        subject.made(subject.strategy, subject.spec)
+    except UsageError as refusal:
+        return not_applicable(f"refused: {refusal}")
+    return PASSED
+
+
+@check("trains", "two experiences are trained on, each test set is evaluated, and the weights stay finite", vital=True)
+def trains(subject: Subject) -> Answer:
+    for done, weights in enumerate(subject.usual.weights):
+        for name, value in weights.items():
+            if not torch.isfinite(value).all():
+                return failed(
+                    f"`{name}` is no longer finite {after(done)}",
+                    "the loss, a penalty or a step is too large",
+                    "scale it down, or guard its divisions; a lower learning rate tells whether it is the step",
+                )
+    return PASSED
+
+
+@check("learns", "on something that it was just trained on it does better than the untrained network")
+def learns(subject: Subject) -> Answer:
+    if subject.scenario.criterion != "cross-entropy":
+        return not_applicable(f"{subject.scenario.name} has no accuracy")
+    usual = subject.usual
+    rows = list(zip(usual.trainings, usual.accuracy[1:], strict=True))
+    learnt = [row[column] for training, row in rows for column in training]
+    unlearnt = [usual.accuracy[0][column] for training, _ in rows for column in training]
+    if any(now > before or now == 1 for before, now in zip(unlearnt, learnt, strict=True)):
+        return PASSED
+    told = ", then ".join(f"{now:.3f} (untrained {before:.3f})" for before, now in zip(unlearnt, learnt, strict=True))
+    return failed(
+        f"its accuracy on the test sets of what it was just trained on is {told}",
+        "the network that is trained is not the one that is evaluated (`strategy.model`), the optimizer holds other "
+        "parameters, or what protects old knowledge leaves no room",
+        "after a change of the network call `strategy.make_optimizer()`; try weaker defaults",
+    )
+
+
+@check("keeps the budget", "iterations and samples as the floor takes, or nearly")
+def keeps_the_budget(subject: Subject) -> Answer:
+    meter = subject.usual.progress.meter
+    iterations, samples = subject.floor_spent
+    if meter.steps == 0:
+        return note("no training iteration was counted: it does not train by gradients, or not in Avalanche's loop")
+    more = [
+        f"{ours / theirs:.1f} times the {what} of {subject.floor[0].name}"
+        for what, ours, theirs in (("iterations", meter.steps, iterations), ("samples", meter.samples, samples))
+        if ours > MUCH * theirs
+    ]
+    return note(f"it takes {' and '.join(more)}; boards show what training costs") if more else PASSED
+
+
+__all__ = ["is_built", "keeps_the_budget", "learns", "trains"]

@@ -1,0 +1,200 @@
+"""A short run of a strategy, as on a board, that remembers what it came to after each experience."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from avalanche.benchmarks import CLExperience, CLScenario
+from avalanche.core import SupervisedPlugin
+from avalanche.training.templates import SupervisedTemplate
+from torch import Tensor
+
+from lifelong.contracts import Scenario
+from lifelong.running.checkpoint import Progress
+from lifelong.running.seeds import RandomState
+from lifelong.workarounds.evaluating import unchanged_by_evaluation
+
+Weights = dict[str, Tensor]
+"""Every tensor of a network's state by name."""
+
+
+@dataclass
+class Trial:
+    """A run of a strategy on the first experiences of a stream.
+
+    Args:
+        progress: the strategy and its meter, as a checkpoint holds them.
+        benchmark: the stream.
+        begin: to be called once before the first training; not after a resume.
+        scenario: what it is called.
+        offline: whether the strategy is trained once, on all experiences together.
+        evaluated: whether it is evaluated before and after each training.
+
+    Attributes:
+        weights: of the network, before any training and after each.
+        outputs: on each test set, at the same times; empty where it is not evaluated.
+        accuracy: of these outputs: rows of R.
+        touched: what an evaluation changed in the network; empty where nothing.
+        wavering: what a second evaluation, in reversed order, gave otherwise than the first; empty where nothing.
+        random: the state of each global generator when the last training was over, by the library's name.
+    """
+
+    progress: Progress
+    benchmark: CLScenario
+    begin: Callable[[], None]
+    scenario: Scenario
+    offline: bool
+    evaluated: bool = True
+    weights: list[Weights] = field(default_factory=list)
+    outputs: list[list[Tensor]] = field(default_factory=list)
+    accuracy: list[list[float]] = field(default_factory=list)
+    touched: str = ""
+    wavering: str = ""
+    random: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def strategy(self) -> SupervisedTemplate:
+        return self.progress.strategy
+
+    @property
+    def trainings(self) -> list[list[int]]:
+        """The positions of the experiences that are trained on together: two trainings, or one of everything."""
+        positions = list(range(len(self.benchmark.train_stream)))
+        return [positions] if self.offline else [[position] for position in positions[:2]]
+
+    def look(self) -> None:
+        """Remember what it has come to."""
+        self.weights.append(weights_of(self.strategy.model))
+        state = RandomState.now()
+        self.random = {"torch": state.cpu.tolist(), "numpy": state.numpy[1].tolist(), "Python": state.python}
+        if self.evaluated:
+            self._score()
+
+    def advance(self, training: Sequence[int]) -> None:
+        """Train on some experiences, and remember what that came to."""
+        options: dict[str, Any] = {"shuffle": False} if self.scenario.ordered and not self.offline else {}
+        experiences = [self.benchmark.train_stream[index] for index in training]
+        self.strategy.train(experiences[0] if len(experiences) == 1 else experiences, **options)
+        self.look()
+
+    def _score(self) -> None:
+        """Evaluate on all test sets, and again from the last to the first."""
+        when = after(len(self.weights) - 1)
+        first, second = self.answers(), self.answers(backwards=True)
+        if (changed := difference(self.weights[-1], weights_of(self.strategy.model))) and not self.touched:
+            self.touched = f"{changed} {when}"
+        if (apart := elsewhere(first.outputs, second.outputs)) and not self.wavering:
+            self.wavering = f"{apart} {when}"
+        self.outputs.append(first.outputs)
+        self.accuracy.append(first.accuracy)
+
+    def answers(self, benchmark: CLScenario | None = None, *, backwards: bool = False) -> Answers:
+        """What the strategy answers now.
+
+        Args:
+            benchmark: whose test sets, if not the run's own.
+            backwards: whether they come from the last to the first.
+        """
+        listener, tests = _Listener(), list((benchmark or self.benchmark).test_stream)
+        with unchanged_by_evaluation(self.strategy):
+            self.strategy.plugins.append(listener)
+            try:
+                self.strategy.eval(tests[::-1] if backwards else tests)
+            finally:
+                self.strategy.plugins.remove(listener)
+        return listener.answers(tests)
+
+    @property
+    def last_outputs(self) -> list[Tensor]:
+        """On each test set, at the end."""
+        return self.outputs[-1] if self.outputs else self.answers().outputs
+
+
+class Answers(NamedTuple):
+    """Outputs on each test set, each of shape (n, outputs), and the accuracy of each, in [0, 1]."""
+
+    outputs: list[Tensor]
+    accuracy: list[float]
+
+
+class _Listener(SupervisedPlugin):
+    """Keeps the outputs of an evaluation, and the labels, by experience."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._heard: dict[int, list[tuple[Tensor, Tensor]]] = {}
+
+    def after_eval_iteration(self, strategy: Any, **_: object) -> None:
+        heard = self._heard.setdefault(strategy.experience.current_experience, [])
+        heard.append((strategy.mb_output.detach().clone(), strategy.mb_y.detach().clone()))
+
+    def answers(self, tests: Sequence[CLExperience]) -> Answers:
+        found = Answers([], [])
+        for experience in tests:
+            outputs, labels = map(torch.cat, zip(*self._heard[experience.current_experience], strict=True))
+            found.outputs.append(outputs)
+            found.accuracy.append(float((outputs.argmax(dim=1) == labels).float().mean()))
+        return found
+
+
+def after(trainings: int) -> str:
+    """When a run was looked at."""
+    return f"after training {trainings}" if trainings else "before any training"
+
+
+def first_difference(one: Trial, other: Trial) -> str:
+    """Where two runs part, in half a sentence; empty where they are equal bit for bit.
+
+    Compared are the weights and the outputs at each time that both were looked at, and those at the end of runs of one
+    length.
+    """
+    for done, (weights, others) in enumerate(zip(one.weights, other.weights, strict=False)):
+        if told := difference(weights, others):
+            return f"{told} {after(done)}"
+    times = list(zip(one.outputs, other.outputs, strict=False))
+    if len(one.weights) == len(other.weights):
+        times.append((one.last_outputs, other.last_outputs))
+    return next((f"all weights are equal, but {told}" for pair in times if (told := elsewhere(*pair))), "")
+
+
+def elsewhere(one: Sequence[Tensor], other: Sequence[Tensor]) -> str:
+    """On which test set outputs differ, in half a sentence; empty where they are equal bit for bit."""
+    numbers = [number for number, pair in enumerate(zip(one, other, strict=True), start=1) if not same(*pair)]
+    return f"the outputs on test set {' and '.join(map(str, numbers))} differ" if numbers else ""
+
+
+def weights_of(network: torch.nn.Module) -> Weights:
+    """Copies of the tensors of a network's state, buffers too."""
+    state = network.state_dict().items()
+    return {name: value.detach().clone() for name, value in state if isinstance(value, Tensor)}
+
+
+def difference(one: Weights, other: Weights) -> str:
+    """Where two states of a network differ most, in half a sentence; empty where they are equal bit for bit."""
+    found = [apart for name in {**one, **other} if (apart := _apart(name, one.get(name), other.get(name)))]
+    more = f" (and {len(found) - 1} more of its tensors)" if len(found) > 1 else ""
+    return max(found)[1] + more if found else ""
+
+
+def _apart(name: str, one: Tensor | None, other: Tensor | None) -> tuple[float, str] | None:
+    """How far two tensors are apart, as a number and in words; None where they are equal."""
+    if one is None or other is None:
+        return math.inf, f"`{name}` is {'new' if one is None else 'gone'}"
+    if one.shape != other.shape:
+        return math.inf, f"`{name}` has the shape {tuple(other.shape)} instead of {tuple(one.shape)}"
+    if same(one, other):
+        return None
+    apart = float((one.double() - other.double()).nan_to_num(math.inf).abs().max())
+    return apart, f"`{name}` differs by up to {apart:.3g}"
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are equal; what is not a number equals itself."""
+    return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+
+
+__all__ = ["Answers", "Trial", "Weights", "difference", "elsewhere", "first_difference", "same", "weights_of"]

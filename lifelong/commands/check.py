@@ -1,0 +1,67 @@
+"""The command `lifelong check`: a strategy tried out before it stands on a board."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lifelong.commands.common import say, stderr, stdout
+from lifelong.commands.options import Json, Scenarios, Sets
+
+if TYPE_CHECKING:
+    from lifelong.checking.check import Tell
+
+
+def check(
+    names: Annotated[list[str], typer.Argument(metavar="STRATEGY...", help="A name, or file.py:name.")],
+    settings: Sets = None,
+    scenario: Scenarios = None,
+    data: Annotated[Path | None, typer.Option(help="The folder of data sets; else LIFELONG_DATA.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try out a strategy in seconds: does it learn, repeat, resume, and see only what it may? Explains each failure."""
+    with _progress() as tell:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="no QP solver found")  # said by an import of Avalanche
+            from lifelong.checking import check as checking
+            from lifelong.checking import shown
+        reports = []
+        for report in checking.check(names, settings or (), scenario or checking.SCENARIOS, tell, data):
+            reports.append(report)
+            if not as_json:
+                shown.print_report(stdout(), report)
+    if as_json:
+        sys.stdout.write(shown.as_json(reports))
+    for report in reports:
+        failures = sum(result.answer.verdict == "failed" for result in report.results)
+        if not report.built:
+            say(f"{report.strategy.name}: refused on each of these scenarios")
+        elif failures:
+            say(f"{report.strategy.name}: {failures} {'check fails' if failures == 1 else 'checks fail'}")
+    if not all(report.ok for report in reports):
+        raise typer.Exit(1)
+    say("nothing fails")
+
+
+@contextmanager
+def _progress() -> Iterator[Tell]:
+    """Shows what is being looked at: each check on a terminal, each scenario elsewhere."""
+    console, said = stderr(), set[str]()
+    with console.status("loading torch and Avalanche") as status:
+
+        def tell(strategy: str, scenario: str, check: str) -> None:
+            status.update(f"{strategy} on {scenario}: {check}")
+            if not console.is_terminal and (line := f"{strategy} on {scenario}") not in said:
+                said.add(line)
+                say(line)
+
+        yield tell
+
+
+__all__ = ["check"]

@@ -1,0 +1,140 @@
+"""The command `lifelong tune`: parameters chosen on training samples held out, with the same effort for all."""
+
+from __future__ import annotations
+
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lifelong.commands.common import say, stderr, stdout, write_out
+from lifelong.commands.options import BoardName, Scenarios, Sets, Strategies, timeout_of, wishes_of
+from lifelong.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lifelong.running.board import Board
+    from lifelong.running.launch import Options
+    from lifelong.running.plan import Wishes
+    from lifelong.running.tuning import Tuning
+    from lifelong.tuning.study import Study
+
+TUNING = Path("tuning")
+
+
+class Protocol(StrEnum):
+    first = "first"
+    validation = "validation"
+
+
+def tune(
+    board: BoardName,
+    strategy: Strategies = None,
+    scenario: Scenarios = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Of each strategy; else the board's, or 20.")] = None,
+    seeds: Annotated[str, typer.Option("--seeds", help="Of each trial; else the board's, or 100-101.")] = "",
+    protocol: Annotated[
+        Protocol | None, typer.Option(help="A trial sees the first three experiences, or the whole stream.")
+    ] = None,
+    settings: Sets = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder of studies and of their runs' records.")] = TUNING,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Write the parameters here; else to tuned.toml in the folder.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time; one for each core by default.")] = None,
+    timeout: Annotated[str, typer.Option(help="Kill a run after this long: 90s, 5m, 2h.")] = "",
+    data: Annotated[Path | None, typer.Option(help="The folder of data sets; else LIFELONG_DATA.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, or cuda:0.")] = "auto",
+) -> None:
+    """Choose strategies' parameters on training samples held out, never on test data. Running it again goes on."""
+    try:
+        import optuna
+    except ImportError:
+        raise UsageError("tuning needs Optuna: pip install 'lifelong[tune]'") from None
+    from lifelong.running.board import load_board
+    from lifelong.running.launch import Options
+    from lifelong.running.records import Store
+    from lifelong.tuning.outcome import as_toml, outcome_of, print_outcomes
+    from lifelong.tuning.studies import studies_of
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    loaded = load_board(board)
+    effort = _effort(loaded, trials, seeds, protocol)
+    store = Store(out.expanduser(), loaded.name)
+    options = Options(workers, timeout_of(timeout), data=data, device=device, wandb="off")
+    studies, skipped = studies_of(loaded, wishes_of(strategy, scenario, "", settings), effort, store, options)
+    for reason in skipped:
+        say(f"skipped: {reason}")
+    _make_trials(studies, options, loaded.name)
+    outcomes = [outcome_of(study) for study in studies]
+    print_outcomes(stdout(), outcomes)
+    for one in outcomes:
+        for failure in dict.fromkeys(one.failures):
+            say(f"{one.study.scenario} · {one.study.strategy.name}: {failure}")
+    output = output or store.root / "tuned.toml"
+    write_out(output, as_toml(outcomes, effort))
+    say(f"now: {_next(board, wishes_of(strategy, scenario, '', settings), output)}")
+    if any(one.chosen is None for one in outcomes):
+        raise typer.Exit(1)
+
+
+def _effort(board: Board, trials: int | None, seeds: str, protocol: Protocol | None) -> Tuning:
+    """The board's own, with what the user wants otherwise.
+
+    Raises:
+        UsageError: if that is out of range.
+    """
+    from pydantic import ValidationError
+
+    from lifelong.running.plan import parse_seeds
+    from lifelong.running.tuning import Tuning
+
+    effort: dict[str, Any] = (board.tuning or Tuning()).model_dump()
+    asked = {"trials": trials, "seeds": parse_seeds(seeds) if seeds else None, "protocol": protocol and protocol.value}
+    try:
+        return Tuning.model_validate(effort | {name: value for name, value in asked.items() if value is not None})
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise UsageError(f"--{detail['loc'][0]}: {detail['msg']}") from None
+
+
+def _make_trials(studies: Sequence[Study], options: Options, board: str) -> None:
+    """Make what trials are missing, shown while they run.
+
+    Raises:
+        UsageError: if it cannot be done; nothing has been trained by then, or what is done is kept.
+        Exit: if it was stopped; what is done is kept.
+    """
+    from lifelong.reporting.text.progress import display
+    from lifelong.running.launch import worker_count
+    from lifelong.running.records import why
+    from lifelong.tuning.tune import tune as make_trials
+
+    side_by_side = worker_count(options.workers, sum(len(study.jobs) for study in studies))
+    try:
+        runs = sum((study.trials - len(study.done)) * len(study.jobs) for study in studies)
+        if not runs:
+            say(f"nothing to run: {len(studies)} studies have all their trials")
+            return
+        with display(stderr(), f"tuning for {board}", runs, side_by_side) as shown:
+            make_trials(studies, options, shown.show)
+    except KeyboardInterrupt:
+        say("stopped; what is done is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {studies[0].jobs[0].store.root}: {why(error)}; what is done is kept"
+        ) from None
+
+
+def _next(board: str, wishes: Wishes, output: Path) -> str:
+    """The command that runs the board with what was chosen."""
+    flags = [("--strategy", name) for name in wishes.strategies] + [("--scenario", name) for name in wishes.scenarios]
+    flags += [("--set", value) for value in (*wishes.set, str(output))]
+    return shlex.join(["lifelong", "run", board, *(word for flag in flags for word in flag)])
+
+
+__all__ = ["tune"]

@@ -1,0 +1,122 @@
+"""What studies have come to: as values for `lifelong run --set`, and as a table."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lifelong.reporting.text.numbers import write
+from lifelong.reporting.text.words import NONE
+from lifelong.running.entries import Tuned
+from lifelong.running.tuning import Tuning
+from lifelong.tuning.study import Parameters, Study
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a study has come to.
+
+    Attributes:
+        study: with all its trials made.
+        tried: how many trials.
+        failures: why trials failed, one sentence each.
+        chosen: the parameters of the best trial, of equal ones the first; None where all have failed.
+        value: average accuracy on the samples held out, of those; None where all have failed.
+        default: the same of the first trial, with the board's own parameters; None where it has failed.
+    """
+
+    study: Study
+    tried: int
+    failures: tuple[str, ...]
+    chosen: Parameters | None
+    value: float | None
+    default: float | None
+
+
+def outcome_of(study: Study) -> Outcome:
+    """What a study has come to, all of whose trials have been made."""
+    trials = study.done
+    sound = [trial for trial in trials if "failed" not in trial.user_attrs]
+    best = max(sound, key=lambda trial: (trial.value, -trial.number), default=None)
+    return Outcome(
+        study,
+        len(trials),
+        tuple(trial.user_attrs["failed"] for trial in trials if trial not in sound),
+        best.params if best else None,
+        best.value if best else None,
+        trials[0].value if trials[0] in sound else None,
+    )
+
+
+def print_outcomes(console: Console, outcomes: Iterable[Outcome]) -> None:
+    """A row for each study."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("scenario", "strategy"):
+        table.add_column(name, overflow="fold")
+    for number in ("trials", "failed", "best ↑", "default ↑"):
+        table.add_column(number, justify="right")
+    table.add_column("chosen", overflow="fold")
+    for one in outcomes:
+        values = (NONE if value is None else write(value, "fraction") for value in (one.value, one.default))
+        names = (one.study.scenario, one.study.strategy.name)
+        chosen = ", ".join(f"{name} = {_short(value)}" for name, value in (one.chosen or {}).items())
+        table.add_row(*map(Text, (*names, str(one.tried), str(len(one.failures)), *values, chosen or NONE)))
+    console.print(table)
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def as_toml(outcomes: Sequence[Outcome], tuning: Tuning) -> str:
+    """The parameters that were chosen, and from what study each is, as `lifelong run --set FILE.toml` reads them."""
+    chosen = [(one, told) for one in outcomes if (told := tuned(one, tuning)) is not None]
+    values = [_table((one.study.scenario, one.study.strategy.name), told.chosen) for one, told in chosen]
+    studies = [
+        _table(("tuning", one.study.scenario, one.study.strategy.name), told.model_dump(exclude_none=True))
+        for one, told in chosen
+    ]
+    return "\n".join(["# written by lifelong tune, for lifelong run --set", *values, *studies, ""])
+
+
+def tuned(outcome: Outcome, tuning: Tuning) -> Tuned | None:
+    """What the records of the chosen parameters' runs are to say of the study; None where nothing was chosen."""
+    if not outcome.chosen or outcome.value is None:
+        return None
+    return Tuned(
+        study=outcome.study.key,
+        board=outcome.study.jobs[0].board,
+        protocol=tuning.protocol,
+        validation=tuning.validation,
+        seeds=tuning.seeds,
+        trials=outcome.tried,
+        value=outcome.value,
+        default=outcome.default,
+        chosen=dict(outcome.chosen),
+    )
+
+
+def _table(path: Sequence[str], values: Parameters) -> str:
+    lines = [f"{_key(name)} = {_value(value)}" for name, value in values.items()]
+    return "\n".join([f"\n[{'.'.join(map(_key, path))}]", *lines])
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else json.dumps(name)
+
+
+def _value(value: object) -> str:
+    """As TOML writes it, which is as JSON does, but for tables."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_key(name)} = {_value(one)}" for name, one in value.items()) + " }"
+    return json.dumps(value)
+
+
+__all__ = ["Outcome", "as_toml", "outcome_of", "print_outcomes", "tuned"]

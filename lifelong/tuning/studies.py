@@ -1,0 +1,92 @@
+"""From a board and the user's wishes to the studies, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from lifelong.contracts import Scenario, Strategy
+from lifelong.errors import UsageError
+from lifelong.registry import scenarios, strategies
+from lifelong.reporting.text.words import grouped
+from lifelong.running.board import Board
+from lifelong.running.launch import Options, make_jobs
+from lifelong.running.plan import AtHand, Cell, Plan, Wishes, make_plan
+from lifelong.running.records import Store
+from lifelong.running.spec import Spec, Validation
+from lifelong.running.tuning import Tuning, check_apart
+from lifelong.tuning.space import space_of
+from lifelong.tuning.study import Study
+from lifelong.verification.closed import Division
+
+
+def studies_of(
+    board: Board, wishes: Wishes, tuning: Tuning, store: Store, options: Options
+) -> tuple[list[Study], list[str]]:
+    """A study of each strategy on each scenario; all get the same seeds, and those that have a choice the same trials.
+
+    Returns:
+        The studies, and why others are left out: what is impossible, and, unless it is asked for by name, what the
+        board leaves no choice.
+
+    Raises:
+        UsageError: if a name, a range or a seed is wrong, a scenario cannot be scored on samples held out, a strategy
+            that is asked for has no ranges, or the device, the data or the output folder cannot be used.
+    """
+    try:
+        check_apart(tuning.seeds, board.seeds)
+    except ValueError as error:
+        raise UsageError(f"--seeds: {error}") from None
+    streams = [_checked(scenarios.get(name)) for name in wishes.scenarios or board.scenarios]
+    held_out = (f"{stream.name}.validation={tuning.validation}" for stream in streams)
+    seeds = ",".join(map(str, tuning.seeds))
+    made = make_plan(board, replace(wishes, seeds=seeds, set=(*wishes.set, *held_out)), AtHand())
+    Division(board, tuple(made.cells))  # refuses ranges of what there is not
+    asked = {strategies.get(name).name for name in wishes.strategies or board.strategies}
+    cells = [cell for cell in made.cells if cell.strategy.name in asked]
+    skipped = [cell.reason for cell in cells if cell.state == "impossible"]
+    if not wishes.strategies:
+        idle = sorted({cell.strategy.name for cell in cells if not _tunable(board, cell.strategy)})
+        skipped += [f"board {board.name} leaves nothing of {name} to choose" for name in idle]
+        cells = [cell for cell in cells if cell.strategy.name not in idle]
+    studies = list(_studies(board, cells, tuning, store, options))
+    if not studies:
+        raise UsageError("; ".join(dict.fromkeys(skipped)))
+    return studies, list(dict.fromkeys(skipped))
+
+
+def _studies(board: Board, cells: Sequence[Cell], tuning: Tuning, store: Store, options: Options) -> Iterator[Study]:
+    spaces, marked = {}, []
+    for cell in cells:
+        if cell.spec is not None:
+            held_out = Validation(experiences=tuning.experiences)
+            marked.append(replace(cell, spec=cell.spec.model_copy(update={"validation": held_out})))
+            spaces[_pair(cell.spec)] = cell.strategy, space_of(board, cell.strategy, cell.spec.strategy.parameters)
+    jobs = grouped(make_jobs(Plan(board, marked), store, options), lambda job: _pair(job.spec))
+    for pair, (strategy, space) in spaces.items():
+        yield Study(strategy, jobs[pair], space, tuning.trials if space else 1)
+
+
+def _pair(spec: Spec) -> tuple[str, str]:
+    return spec.scenario.name, spec.strategy.name
+
+
+def _tunable(board: Board, strategy: Strategy) -> bool:
+    """Whether it is known what a strategy may choose, if only that it is nothing."""
+    return strategy.name in board.closed or not strategy.parameters
+
+
+def _checked(scenario: Scenario) -> Scenario:
+    """A scenario that can be scored on samples held out of training.
+
+    Raises:
+        UsageError: if it cannot.
+    """
+    if "validation" not in scenario.parameters:
+        raise UsageError(f"{scenario.name} holds no samples out: it has no parameter `validation`; leave it out")
+    if scenario.criterion != "cross-entropy" or scenario.scored != "all":
+        raise UsageError(f"{scenario.name} has no average accuracy after its last experience; leave it out")
+    return scenario
+
+
+__all__ = ["studies_of"]

@@ -1,0 +1,53 @@
+"""Many studies side by side: a trial of each at a time, whose runs are shared among the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+from lifelong.running.job import Job
+from lifelong.running.launch import Options, worker_count
+from lifelong.running.records import Record, read
+from lifelong.running.scheduler import Advanced, Finished, refuse_what_cannot_be_built, run_all
+from lifelong.tuning.study import Study
+
+Tell = Callable[[Advanced | Finished], None]
+
+
+def tune(studies: Sequence[Study], options: Options, tell: Tell) -> None:
+    """Make what trials are missing, telling what happens. What has a record is not run again.
+
+    Raises:
+        UsageError: if a strategy cannot be built with the board's own parameters; nothing has been trained by then.
+    """
+    if unfinished := [study for study in studies if study.proposal() is not None]:
+        refuse_what_cannot_be_built([job for study in unfinished for job in study.jobs], options.timeout_s)
+    while proposed := [(study, chosen) for study in studies if (chosen := study.proposal()) is not None]:
+        trials = [(study, chosen, study.runs(chosen)) for study, chosen in proposed]
+        records = _records([job for _, _, jobs in trials for job in jobs], options, tell)
+        for study, chosen, jobs in trials:
+            study.add(chosen, [records[job.spec.key] for job in jobs])
+
+
+def _records(jobs: Sequence[Job], options: Options, tell: Tell) -> dict[str, Record]:
+    """The records of jobs by key: those there are, and those of the rest, which are carried out."""
+    found = {job.spec.key: record for job in jobs if (record := _there(job)) is not None}
+    missing = [job for job in jobs if job.spec.key not in found]
+    with closing(run_all(missing, worker_count(options.workers, len(missing)), options.timeout_s)) as events:
+        for event in events:
+            if isinstance(event, Finished):
+                found[event.record.key] = event.record
+            tell(event)
+    return found
+
+
+def _there(job: Job) -> Record | None:
+    """The record that a run has left; None where there is none, or none that can be read."""
+    try:
+        record = read(job.store.path(job.spec))
+    except (OSError, ValueError):
+        return None
+    return record if record.key == job.spec.key else None
+
+
+__all__ = ["tune"]

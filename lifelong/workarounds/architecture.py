@@ -1,0 +1,173 @@
+"""Networks that grow a column for each task, and those that are shared out among tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from avalanche.models import PNN, MultiHeadClassifier, avalanche_forward
+from avalanche.models.packnet import PackNetModel, PackNetModule, PackNetPlugin, WeightAndBiasPackNetModule
+from avalanche.models.pnn import PNNColumn, PNNLayer
+from torch import Tensor, nn
+
+from lifelong.running.seeds import untouched_generators
+from lifelong.running.spec import Budget
+
+
+class _Lateral(PNNLayer):
+    """A layer of all columns. A task without a column is told by the newest; columns are added in training alone."""
+
+    def adaptation(self, experience: Any) -> None:
+        if self.training:
+            super().adaptation(experience)
+
+    def column_of(self, task_label: int) -> int:
+        column: int = self.task_to_module_idx.get(task_label, self.num_columns - 1)
+        return column
+
+    def forward_single_task(self, x: Sequence[Tensor], task_label: int) -> list[Tensor]:
+        """What each column up to the task's makes of what those before it were given, each of shape (n, width)."""
+        return [self.columns[index](x[: index + 1]) for index in range(self.column_of(task_label) + 1)]
+
+
+class _Separate(_Lateral):
+    """The first layer, whose columns all read the input, and nothing of each other."""
+
+    def _add_column(self) -> None:
+        self.requires_grad_(False)
+        self.columns.append(PNNColumn(self.in_features, self.out_features_per_column, 0, self.adapter))
+
+    def forward_single_task(self, x: Sequence[Tensor], task_label: int) -> list[Tensor]:
+        return [self.columns[index]([x[index]]) for index in range(self.column_of(task_label) + 1)]
+
+
+class WorkingPNN(PNN):
+    """A progressive network with layers of any widths, that evaluation neither grows nor breaks.
+
+    Faults: evaluation adds a column for each task that is still to come, and freezes the one in training; without it,
+    a task that has no column is a `KeyError`. The first layer takes no notice of `adapter`, and its columns have
+    lateral connections to the input, once for each column before, where the paper has none.
+
+    Args:
+        in_features: of a flat sample.
+        widths: of the layers of each column; at least one.
+        classifier: a head for each task, on the width of the last layer.
+        adapter: how later columns read earlier ones.
+    """
+
+    layers: Any
+
+    def __init__(self, in_features: int, widths: Sequence[int], classifier: MultiHeadClassifier, adapter: str) -> None:
+        with untouched_generators():  # draws a network that is replaced
+            super().__init__(1, in_features, widths[0], adapter)
+        lateral = [_Lateral(width, after, adapter) for width, after in pairwise(widths)]
+        self.layers = nn.ModuleList([_Separate(in_features, widths[0], adapter), *lateral])
+        self.classifier = classifier
+        self.max_class_label = classifier.max_class_label
+
+    def begin_as(self, layers: Sequence[nn.Linear]) -> None:
+        """Let linear layers be the first column."""
+        for layer, given in zip(self.layers, layers, strict=True):
+            layer.columns[0].itoh = given
+
+    def forward_single_task(self, x: Tensor, task_label: int) -> Tensor:
+        """Logits of a task's head on its column, of shape (n, classes of the task)."""
+        column = self.layers[0].column_of(task_label)
+        hidden = [x.flatten(1)] * (column + 1)
+        for layer in self.layers:
+            hidden = [torch.relu(each) for each in layer(hidden, task_label)]
+        logits: Tensor = self.classifier(hidden[column], task_label)
+        return logits
+
+
+class WorkingPackNetModel(PackNetModel):
+    """A packed network, with a head for each task or one that is packed too.
+
+    Faults: heads are not told which task it is, so that networks that have one for each cannot be called, and they
+    would be packed before they are trained; a layer without a bias raises when it is frozen; and what keeps frozen
+    weights is a hook on their gradient, which pickling loses without a word (see `WorkingPackNet`).
+
+    Raises:
+        ValueError: if a layer cannot be packed, as those that normalise.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        heads = getattr(network, "classifier", None)
+        if isinstance(heads, MultiHeadClassifier):
+            network.classifier = nn.Identity()
+        super().__init__(network)
+        if isinstance(heads, MultiHeadClassifier):
+            network.classifier = heads
+        for layer in self.packed():
+            layer.wrappee.weight._backward_hooks = None
+            layer.has_bias = layer.wrappee.bias is not None
+
+    def packed(self) -> list[WeightAndBiasPackNetModule]:
+        """The layers that are shared out, in the network's order."""
+        return [module for module in self.modules() if isinstance(module, WeightAndBiasPackNetModule)]
+
+    def forward(self, x: Tensor, task_labels: Tensor) -> Tensor:
+        """Logits of a batch of one task; one that has not been trained has what is free, too."""
+        self.activate_task(min(int(task_labels[0]), self.task_count))
+        logits: Tensor = avalanche_forward(self.wrappee, x, task_labels)
+        return logits
+
+
+class WorkingPackNet(PackNetPlugin):
+    """PackNet for budgets of any length and any optimizer, that can be pickled between experiences.
+
+    Faults: what frozen weights are kept by does not hold against weight decay, and is lost by pickling; here they are
+    put back after each step. It makes the optimizer anew from its defaults, which AdamW does not take; here only the
+    moments are forgotten. It prunes after whole epochs, of which there have to be two. And Avalanche's strategy around
+    it passes over all other plug-ins.
+
+    Args:
+        prune_proportion: of the weights that an experience trains, in [0, 1].
+        retrained: share of an experience's updates that come after pruning, in [0, 1].
+        budget: in epochs or iterations.
+    """
+
+    def __init__(self, prune_proportion: float, retrained: float, budget: Budget) -> None:
+        super().__init__(0, prune_proportion)
+        self.share = prune_proportion
+        self.retrained = retrained
+        self.budget = budget
+        self._prune_at = 0
+        self._held: list[tuple[WeightAndBiasPackNetModule, Tensor]] = []
+
+    def before_training(self, *_: object, **__: object) -> None:
+        pass
+
+    def before_training_exp(self, strategy: Any, *_: object, **__: object) -> None:
+        strategy.make_optimizer(reset_optimizer_state=True)
+        updates = self.budget.updates(len(strategy.dataloader))
+        assert updates is not None
+        self._prune_at = max(1, round(updates * (1 - self.retrained)))
+        self._hold(strategy.model)
+
+    def before_training_epoch(self, *_: object, **__: object) -> None:
+        pass
+
+    def before_training_iteration(self, strategy: Any, **_: object) -> None:
+        if strategy.clock.train_exp_iterations == self._prune_at:
+            self._prune(strategy.model)
+
+    def after_update(self, *_: object, **__: object) -> None:
+        for layer, weight in self._held:
+            trained = layer.wrappee.weight
+            trained.data = torch.where(layer.unfrozen_mask, trained.data, weight)
+
+    def after_training_exp(self, strategy: Any, *_: object, **__: object) -> None:
+        if strategy.model.state is PackNetModule.State.TRAINING:  # all updates came before
+            self._prune(strategy.model)
+        self._held = []
+        strategy.model.freeze_pruned()
+
+    def _prune(self, model: WorkingPackNetModel) -> None:
+        model.prune(self.share)
+        self._hold(model)
+
+    def _hold(self, model: WorkingPackNetModel) -> None:
+        self._held = [(layer, layer.wrappee.weight.detach().clone()) for layer in model.packed()]

@@ -1,0 +1,46 @@
+"""Supervised contrastive replay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from avalanche.training.supervised import SCR
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from lifelong.workarounds.rehearsal import SortedSet
+
+
+class WorkingSCR(SCR):
+    """Supervised contrastive replay whose class means are those of its memory, as the network sees it now.
+
+    Faults: each mean is averaged half and half with that of the experience before, which is of features that have
+    moved since; what is left over of the memory goes to classes in the order of a set, which a pickled copy need not
+    keep; and its `_criterion` takes views alone, and raises over what the network answers in evaluation. The model's
+    `eval_classifier` must have `forget` and `update`.
+    """
+
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        self._criterion = _Loss(self.train_loss, self.eval_loss)
+        self.replay_plugin.storage_policy.seen_classes = SortedSet()
+
+    @torch.no_grad()
+    def compute_class_means(self) -> None:
+        means = self.model.eval_classifier
+        means.forget()
+        for x, y, *_ in DataLoader(self.replay_plugin.storage_policy.buffer.eval(), batch_size=self.eval_mb_size):
+            means.update(self.model.feature_extractor(x.to(self.device)), y.to(self.device))
+
+
+class _Loss(nn.Module):
+    """Of views of samples, of shape (n, views, width), and of scores of shape (n, classes)."""
+
+    def __init__(self, of_views: nn.Module, of_scores: nn.Module) -> None:
+        super().__init__()
+        self.of_views, self.of_scores = of_views, of_scores
+
+    def forward(self, output: Tensor, y: Tensor) -> Tensor:
+        loss: Tensor = (self.of_views if output.dim() == 3 else self.of_scores)(output, y)
+        return loss

@@ -1,0 +1,107 @@
+"""A memory of samples whose gradients differ from one another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from avalanche.models.utils import is_multi_task_module
+from torch import Tensor
+from torch.func import functional_call, grad, vmap
+from torch.nn.functional import normalize
+
+from lifelong.structure.contexts import evaluating
+
+from ._recall import Recalling
+
+AT_A_TIME = 32
+"""Samples whose gradients are held at once."""
+
+
+class GreedySelection(Recalling):
+    """Recalls at random from a memory that samples enter whose gradients point away from those compared with.
+
+    Each sample is offered once: when it is first trained on, before the step.
+
+    Args:
+        mem_size: samples in the memory.
+        batch_size: samples recalled for each batch.
+        compared: samples of the memory that a new one is compared with.
+    """
+
+    def __init__(self, mem_size: int, batch_size: int, compared: int) -> None:
+        super().__init__()
+        self.mem_size, self.batch_size, self.compared = mem_size, batch_size, compared
+        self.memory: list[Tensor] = []
+        self.scores = torch.empty(0)
+
+    def recall(self, strategy: Any) -> list[Tensor] | None:
+        recalled = self._drawn(self.batch_size) if self.memory else None
+        if strategy.clock.train_exp_epochs == 0:
+            self._offer(strategy)
+        return recalled
+
+    def _drawn(self, size: int) -> list[Tensor]:
+        at = torch.randperm(len(self.scores))[:size].to(self.scores.device)
+        return [column[at] for column in self.memory]
+
+    @torch.no_grad()
+    def _offer(self, strategy: Any) -> None:
+        new = [column.detach() for column in strategy.mbatch]
+        scores = self._similarities(strategy, new)
+        room = self.mem_size - len(self.scores)
+        if room > 0:
+            kept = self.memory or [column[:0] for column in new]
+            self.memory = [torch.cat([old, column[:room]]) for old, column in zip(kept, new, strict=True)]
+            self.scores = torch.cat([self.scores.to(scores.device), scores[:room]])
+        self._replace([column[max(room, 0) :] for column in new], scores[max(room, 0) :])
+
+    def _similarities(self, strategy: Any, new: list[Tensor]) -> Tensor:
+        """One more than the largest cosine of each new sample's gradient and some of the memory's, of shape (n,)."""
+        if not self.memory:
+            return torch.ones(len(new[0]), device=strategy.device)
+        known = normalize(gradients(strategy.model, strategy._criterion, *self._drawn(self.compared)))
+        parts = zip(*(torch.split(column, AT_A_TIME) for column in new), strict=True)
+        ours = (normalize(gradients(strategy.model, strategy._criterion, *part)) for part in parts)
+        return torch.cat([1 + (some @ known.T).max(dim=1).values for some in ours])
+
+    def _replace(self, new: list[Tensor], scores: Tensor) -> None:
+        """Those that point away from the memory each take the place of a sample that does so less, by chance."""
+        able = (scores < 1).nonzero().flatten()[: self.mem_size]
+        if not len(able):
+            return
+        places = torch.multinomial(self.scores.clamp(min=torch.finfo(scores.dtype).eps), len(able))
+        odds = self.scores[places] / (self.scores[places] + scores[able])
+        wins = torch.rand(len(able), device=odds.device) < odds
+        for column, entering in zip([*self.memory, self.scores], [*new, scores], strict=True):
+            column[places[wins]] = entering[able[wins]]
+
+
+def gradients(network: Any, criterion: Any, x: Tensor, y: Tensor, task_labels: Tensor) -> Tensor:
+    """The gradient of each sample's loss, in eval mode, of shape (n, parameters).
+
+    Args:
+        network: any that Avalanche can call.
+        criterion: from outputs and targets to a scalar.
+        x: of shape (n, ...).
+        y: of shape (n,).
+        task_labels: of shape (n,).
+    """
+    parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
+    found = torch.empty(len(x), sum(map(torch.numel, parameters.values())), device=x.device)
+
+    def loss(parameters: dict[str, Tensor], x: Tensor, y: Tensor, *task: int) -> Tensor:
+        scalar: Tensor = criterion(functional_call(network, parameters, (x[None], *task)), y[None])
+        return scalar
+
+    with evaluating(network):
+        for label in torch.unique(task_labels).tolist():
+            task = (label,) if is_multi_task_module(network) else ()
+            of_each = vmap(grad(loss), in_dims=(None, 0, 0, *[None] * len(task)))
+            at = task_labels == label
+            parts = of_each(parameters, x[at], y[at], *task).values()
+            found[at] = torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
+    return found
+
+
+__all__ = ["GreedySelection", "gradients"]

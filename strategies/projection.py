@@ -1,0 +1,48 @@
+"""Strategies that project each gradient so that it does not conflict with those of a memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lifelong.contracts import Count, Weight, strategy
+
+if TYPE_CHECKING:
+    from lifelong import Setup
+
+
+@strategy(
+    source="Lopez-Paz & Ranzato 2017, Gradient Episodic Memory for Continual Learning, arXiv:1706.08840",
+    needs={"task boundaries"},
+    avalanche="GEM",
+)
+def gem(setup: Setup, patterns_per_exp: Count = 40, memory_strength: Weight = 0.5) -> Any:
+    """GEM: project each gradient so that the loss on no earlier experience's memory rises, to first order.
+
+    As in the authors' code, a small ridge keeps the quadratic programme solvable. The memory grows with the stream:
+    each experience adds its samples, drawn at random; the paper keeps the last ones. The strength is the paper's; the
+    samples are a share of the memory that the other strategies have, as for `agem`.
+
+    Parameters:
+        patterns_per_exp: samples kept of each experience.
+        memory_strength: the paper's gamma, the least weight of each memory's gradient wherever one conflicts.
+    """
+    from lifelong.workarounds.projection import WorkingGEM
+
+    return setup.naive(WorkingGEM(patterns_per_exp, memory_strength))
+
+
+@strategy(
+    source="Chaudhry et al. 2019, Efficient Lifelong Learning with A-GEM, arXiv:1812.00420",
+    needs={"task boundaries"},
+    avalanche="AGEM",
+)
+def agem(setup: Setup, patterns_per_exp: Count = 40, sample_size: Count = 64) -> Any:
+    """A-GEM: project each gradient so that the mean loss on a memory does not rise, to first order.
+
+    Parameters:
+        patterns_per_exp: samples kept of each experience.
+        sample_size: samples of the memory in each reference gradient, shared equally among the experiences.
+    """
+    from lifelong.workarounds.projection import WorkingAGEM
+
+    return setup.naive(WorkingAGEM(patterns_per_exp, sample_size))
