@@ -186,8 +186,10 @@ def load_board(reference: str) -> Board:
     except RecursionError:
         raise UsageError(f"{file} is nested too deeply") from None
     for kind in ("scenarios", "strategies"):
-        if isinstance(content.get(kind), list):
-            content[kind] = [_beside(file, name) for name in content[kind]]
+        if kind in content:
+            content[kind] = _all_beside(file, content[kind])
+    if isinstance(content.get("on"), dict):
+        content["on"] = {_beside(file, name): _all_beside(file, where) for name, where in content["on"].items()}
     if isinstance(content.get("targets"), list):
         content["targets"] = [_target_beside(file, target) for target in content["targets"]]
     try:
@@ -217,6 +219,11 @@ def _beside(file: Path, name: Any) -> Any:
     if colon and path.endswith(".py") and (file.parent / path).is_file():
         return f"{file.parent / path}:{entry}"
     return name
+
+
+def _all_beside(file: Path, names: Any) -> Any:
+    """The same of a list of names."""
+    return [_beside(file, name) for name in names] if isinstance(names, list) else names
 
 
 def _target_beside(file: Path, target: Any) -> Any:

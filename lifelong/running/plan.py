@@ -118,13 +118,13 @@ def make_plan(board: Board, wishes: Wishes, store: Records) -> Plan:
         _cell(settings, records, (scenario_name, scenario), (strategy_name, strategy), seed)
         for scenario_name, scenario in chosen_scenarios.items()
         for strategy_name, strategy in chosen.items()
-        if strategy.name in fixed or board.has(scenario.name, strategy.name)
+        if strategy.name in fixed or board.has(scenario_name, strategy_name)
         for seed in seeds
     ]
     names = {entry.name for entry in asked.values()}
     wanted = [cell for cell in cells if cell.strategy.name in names]
     if not wanted:
-        where = sorted({scenario for name in names for scenario in board.on.get(name, ())})
+        where = sorted({scenario for name in asked for scenario in board.on.get(name, ())})
         raise UsageError(f"board {board.name} runs {' and '.join(sorted(names))} on {' and '.join(where)} alone")
     if all(cell.state == "impossible" for cell in wanted):
         raise UsageError("; ".join(dict.fromkeys(cell.reason for cell in wanted)))

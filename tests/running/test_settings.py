@@ -75,6 +75,14 @@ def test_a_strategy_on_some_scenarios_alone(tmp_path: Path) -> None:
         specs(tmp_path, board, strategies=("ewc",), scenarios=("digits-class",))
 
 
+def test_a_strategy_of_a_file_on_some_scenarios_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def method(setup): ...\n")
+    text = BOARD.replace('"replay"', '"mine.py:method"') + '[on]\n"mine.py:method" = ["digits-task"]\n'
+    (tmp_path / "own.toml").write_text(text)
+    plan = make_plan(load_board(str(tmp_path / "own.toml")), Wishes(), AtHand())
+    assert [cell.scenario.name for cell in plan.cells if cell.strategy.name == "method"] == ["digits-task"]
+
+
 @pytest.mark.parametrize(
     ("board", "settings", "told"),
     [

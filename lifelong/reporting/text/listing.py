@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import Any
 
@@ -139,16 +139,17 @@ def print_details(console: Console, known: Mapping[str, Any]) -> None:
     drawing.add_column(style="bold", no_wrap=True)
     drawing.add_column(overflow="fold")
     for key, value in known.items():
-        if key not in ("parameters", "targets", "description", "summary") and value not in (None, "", []):
+        empty = (None, "", []) if key in ("budget", "model") else (None, "", [], {})
+        if key not in ("parameters", "targets", "description", "summary") and value not in empty:
             drawing.add_row(key.replace("_", " "), Text(_fact(value)))
     console.print(drawing)
     if parameters := known.get("parameters"):
         rows = [[one["name"], one["type"], repr(one["default"])] for one in parameters]
         _print_table(console, ("parameter", "type", "default"), rows)
-    if targets := known.get("targets"):
-        columns = ("scenario", "strategy", "metric", "value", "tolerance", "source")
-        rows = [[_cell(target[name]) for name in columns] for target in targets]
-        _print_table(console, ("target: scenario", *columns[1:]), rows)
+    for target in known.get("targets", ()):
+        console.print(
+            Text("target: {strategy} on {scenario}, {metric} {value} ± {tolerance} ({source})".format(**target))
+        )
     if description := known.get("description"):
         console.print()
         console.print(Text(_flowing(description)))
@@ -170,9 +171,16 @@ def _flowing(text: str) -> str:
 
 
 def _fact(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} = {item}" for key, item in value.items()) or "the defaults"
-    return _cell(value)
+    return "\n".join(_tables(value)) or "the defaults" if isinstance(value, Mapping) else _cell(value)
+
+
+def _tables(values: Mapping[str, Any], owner: str = "") -> Iterator[str]:
+    """A line for each table of tables, as `digits-task.ewc: ewc_lambda = 1`."""
+    if own := [f"{key} = {_cell(item)}" for key, item in values.items() if not isinstance(item, Mapping)]:
+        yield f"{owner}: {', '.join(own)}".removeprefix(": ")
+    for key, item in values.items():
+        if isinstance(item, Mapping):
+            yield from _tables(item, f"{owner}.{key}".removeprefix("."))
 
 
 def as_json(value: Any) -> str:
