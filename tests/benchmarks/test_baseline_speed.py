@@ -102,7 +102,7 @@ class Featured(nn.Module, BaseModel):
 
 
 def gem(model: nn.Module, common: dict[str, Any], own: dict[str, Any]) -> SupervisedTemplate:
-    strategy = supervised.GEM(model=model, **common, **own)
+    strategy = supervised.GEM(model=model, criterion=nn.CrossEntropyLoss(), **common, **own)
     plugin = next(plugin for plugin in strategy.plugins if isinstance(plugin, plugins.GEMPlugin))
     plugin.solve_quadprog = partial(WorkingGEM.solve_quadprog, plugin)
     return strategy
@@ -126,17 +126,6 @@ def slda(model: nn.Module, common: dict[str, Any], own: dict[str, Any]) -> Super
         criterion=nn.CrossEntropyLoss(),
         **common,
         **own,
-    )
-
-
-def icarl(model: nn.Module, common: dict[str, Any], own: dict[str, Any]) -> SupervisedTemplate:
-    return supervised.ICaRL(
-        feature_extractor=model.features,
-        classifier=model.classifier,
-        memory_size=own["mem_size"],
-        buffer_transform=None,
-        fixed_memory=True,
-        **common,
     )
 
 
@@ -169,6 +158,7 @@ STOCK: dict[str, Stock] = {
         lambda **all_of: supervised.GSS_greedy(mem_strength=1, input_size=list(INPUT), **all_of),
         samples=2_400,
         mem_size=400,
+        note="Avalanche's compares samples only where their batch's gradient points away from the memory's",
     ),
     "rar": plugged(
         partial(plugins.RARPlugin, name_ext_layer="features", epsilon_fgsm=0.1), {"epsilon": 0.1, "steps": 2}, **MEMORY
@@ -188,12 +178,13 @@ STOCK: dict[str, Stock] = {
     ),
     "lwf": of(supervised.LwF, alpha=1.0, temperature=2.0),
     "lfl": Stock(
-        lambda model, common, own: supervised.LFL(model=Featured(model), **common, **own),
+        lambda model, common, own: supervised.LFL(
+            model=Featured(model), criterion=nn.CrossEntropyLoss(), **common, **own
+        ),
         {"lambda_e": 1.0},
         note="Avalanche's finds the features twice",
     ),
     "cwr-star": of(partial(supervised.CWRStar, cwr_layer_name="classifier")),
-    "icarl": Stock(icarl, {"mem_size": 200}),
     "ncm": Stock(by_prototypes(NCMClassifier, update_ncm.CurrentDataNCMUpdate), ours={"learn": "always"}),
     "fecam": Stock(by_prototypes(FeCAMClassifier, update_fecam.CurrentDataFeCAMUpdate), ours={"learn": "always"}),
     "slda": Stock(slda, ours={"learn": "never"}, samples=2_400, note="Avalanche's takes one sample after the other"),
@@ -203,7 +194,7 @@ STOCK: dict[str, Stock] = {
         note="the suite's also crops and perturbs its views",
     ),
     "feature-replay": Stock(feature_replay, {**MEMORY, "alpha": 100.0}),
-    "mer": of(supervised.MER, samples=1_280, mem_size=200, batch_size_mem=10, n_inner_steps=2, gamma=0.5),
+    "mer": of(supervised.MER, samples=640, mem_size=200, batch_size_mem=10, n_inner_steps=2, gamma=0.5),
 }
 """Of each baseline Avalanche's own, which does the same on the same network."""
 
@@ -213,6 +204,7 @@ APART = {
     "cope": "Avalanche's stops after one batch of each experience",
     "expert-gate": "Avalanche's is of pretrained AlexNets alone",
     "generative-replay": "Avalanche's trains another generator, after the network",
+    "icarl": "Avalanche's takes only benchmarks that its older generators make",
     "l2p": "both are pretrained transformers, far larger than the network here",
     "lamaml": "Avalanche's takes only networks with a head for each task",
     "packnet": "Avalanche's trains on after pruning for epochs of its own",
@@ -290,6 +282,12 @@ def share_of_reading(run: Callable[[], dict[str, float]]) -> float:
     return sum(spent) / seconds["run"]
 
 
+def verdict(measured: float, floor: float) -> str:
+    if measured <= GOAL:
+        return "met"
+    return "missed" if floor <= GOAL else "floor is above"
+
+
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("name", STOCK)
 def test_baseline(name: str, resident: Any, stock: Any, interleaved: Any, ratio: Any, clock: Any) -> None:
@@ -305,8 +303,7 @@ def test_baseline(name: str, resident: Any, stock: Any, interleaved: Any, ratio:
     rounds = interleaved({"ours": suite, "stock": avalanche}, REPEATS)
     measured = [ratio(rounds, phase, "ours", "stock") for phase in ("training", "evaluation", "run")]
     floor = 1 - share_of_reading(avalanche)
-    verdict = "met" if measured[-1] <= GOAL else "missed"
-    ROWS.append([name, *measured, floor, verdict, STOCK[name].note])
+    ROWS.append([name, *measured, floor, verdict(measured[-1], floor), STOCK[name].note])
 
 
 def test_every_baseline_is_in_the_table() -> None:
