@@ -139,7 +139,7 @@ def print_details(console: Console, known: Mapping[str, Any]) -> None:
     drawing.add_column(style="bold", no_wrap=True)
     drawing.add_column(overflow="fold")
     for key, value in known.items():
-        empty = (None, "", []) if key in ("budget", "model") else (None, "", [], {})
+        empty: tuple[Any, ...] = (None, "", []) if key in ("budget", "model") else (None, "", [], {})
         if key not in ("parameters", "targets", "description", "summary") and value not in empty:
             drawing.add_row(key.replace("_", " "), Text(_fact(value)))
     console.print(drawing)
