@@ -31,6 +31,7 @@ from lifelong.data.loading import ResidentLoading, read_by_batch
 from lifelong.data.resident import BatchReader
 from lifelong.data.streams import Kind, make_benchmark
 from lifelong.models import build_model
+from lifelong.plasticity.inputs import example_inputs
 from lifelong.registry import strategies
 from lifelong.running.seeds import RandomState, seed_everything
 from lifelong.running.setup import make_optimizer
@@ -108,7 +109,8 @@ def train(name: str, kind: Kind, benchmark: CLScenario, *, by_batch: bool) -> tu
     seed_everything(0, "initial weights")
     model = build_model("mlp", {"widths": [8, 8]}, protocol=protocol, benchmark=benchmark)
     seed_everything(0, "training")
-    setup = Setup(model, make_optimizer(model, budget), budget, experiences=len(benchmark.train_stream))
+    inputs = example_inputs(model, benchmark.train_stream[0].dataset, "cpu")
+    setup = Setup(model, make_optimizer(model, budget), budget, experiences=len(benchmark.train_stream), inputs=inputs)
     strategy = entry(setup, **small_parameters(name))
     if not by_batch:
         strategy.plugins = [plugin for plugin in strategy.plugins if not isinstance(plugin, ResidentLoading)]
