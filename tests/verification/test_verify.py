@@ -169,6 +169,21 @@ def test_a_board_that_is_not_installed(sound: Make, tmp_path: Path) -> None:
     assert "seeds: mine · toy · naive: no record of seed 2" in said(found)
 
 
+def test_rows_held_against_published_numbers_need_no_floor(sound: Make, tmp_path: Path) -> None:
+    write(tmp_path / "own", *(sound("replay", seed, board="mine") for seed in (0, 1)))
+    board = tmp_path / "mine.toml"
+    board.write_text('scenarios = ["toy"]\nstrategies = ["replay"]\nseeds = 2\n')
+    lacking = [
+        f"floor and ceiling: mine · toy: no record of {row}" for row in ("naive, the floor", "joint, the ceiling")
+    ]
+    assert set(lacking) <= set(said(verify(tmp_path / "own", [str(board)])))
+    target = '[[targets]]\nscenario = "toy"\nstrategy = "replay"\nvalue = 0.9\ntolerance = 0.1\nsource = "a paper"\n'
+    board.write_text(board.read_text() + target)
+    found = verify(tmp_path / "own", [str(board)])
+    assert not set(lacking) & set(said(found))
+    assert set(lacking) <= set(said(found, "note"))
+
+
 def test_a_board_is_never_taken_from_what_is_verified(sound: Make, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     (tmp_path / "own.toml").write_text('scenarios = ["toy"]\nstrategies = ["own.py:x"]\n')
