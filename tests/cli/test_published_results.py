@@ -18,7 +18,7 @@ RESULTS = board_file("digits-v1").parent / "results"
 def test_the_records_and_the_rankings_hold(ask: Ask) -> None:
     answer = ask("verify", RESULTS)
     assert answer.code == 0, answer.out
-    assert "records of digits-v1, mnist-v1" in answer.err
+    assert "records of baselines-v1, digits-v1, mnist-v1, three-scenarios-v1" in answer.err
 
 
 @pytest.mark.parametrize("board", ["digits-v1", "mnist-v1"])
@@ -26,6 +26,13 @@ def test_the_claims_are_those_that_the_board_states(ask: Ask, board: str) -> Non
     page = (RESULTS / f"{board}.md").read_text(encoding="utf-8")
     chosen = ("--board", board, "--from", RESULTS / f"{board}.jsonl.gz", "--format", "md")
     assert ask("compare", "--claims", *chosen).out.strip() in page
+
+
+@pytest.mark.parametrize("board", ["baselines-v1", "three-scenarios-v1"])
+def test_the_statuses_of_published_numbers_are_computed(ask: Ask, board: str) -> None:
+    page = (RESULTS / f"{board}.md").read_text(encoding="utf-8")
+    chosen = (board, "--from", RESULTS / f"{board}.jsonl.gz", "--format", "md")
+    assert ask("targets", *chosen).out.strip() in page
 
 
 def test_the_page_shows_the_ranking(ask: Ask) -> None:
