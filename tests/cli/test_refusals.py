@@ -15,7 +15,7 @@ Ask = Callable[..., Any]
 REQUESTS = {
     "no strategy 'ewcc'; did you mean 'ewc'?": "run toy-v1 --strategy ewcc",
     "no scenario 'toi'; did you mean 'toy'": "run toy-v1 --scenario toi",
-    "no board 'toyv1'; did you mean 'toy-v1'?": "run toyv1",
+    "no board 'toyv1'; did you mean 'toy-v1'": "run toyv1",
     "no board file 'nope.toml'": "run nope.toml",
     "no metric 'average'; did you mean 'anytime_average' or 'average_accuracy' or 'average_parameters'?": (
         "board toy-v1 --metric average"

@@ -21,7 +21,7 @@ from lifelong.running.setup import build_benchmark, prepare
 
 FORMATS = {"CIFAR10": (3, 32, 10), "CIFAR100": (3, 32, 100)}
 ITERATIONS = 2
-LONG = {"drift-v1": ("drift-mnist.steps=50", "drift-mnist.test_samples=20")}
+LONG = {"drift-v1": ("drift-mnist.steps=2500", "drift-mnist.test_samples=20")}
 """Streams whose length is not told by a budget."""
 
 
