@@ -24,8 +24,8 @@ from lifelong.checking.subject import SEED, Subject
 from lifelong.checking.training import is_built, keeps_the_budget, learns, trains
 from lifelong.contracts import Context, Strategy
 from lifelong.registry import strategies
+from lifelong.running.arithmetic import arithmetic
 from lifelong.running.board import Board
-from lifelong.running.execute import deterministic
 from lifelong.running.plan import AtHand, Cell, Wishes, make_plan
 
 CHECKS: tuple[Check, ...] = (
@@ -108,7 +108,6 @@ def check(
     for scenario in {cell.scenario.name: cell.scenario for cell in cells}.values():
         if scenario.check is not None:
             scenario.check(Context(data=data))
-    deterministic("cpu")
     names = [strategies.get(reference).name for reference in references]
     return (_report([cell for cell in cells if cell.strategy.name == name], cells, tell, data) for name in names)
 
@@ -149,7 +148,7 @@ def _on(cell: Cell, everyone: Sequence[Cell], tell: Tell, folder: Path, data: Pa
 
 def _look(one: Check, subject: Subject) -> Answer:
     # what is said goes nowhere; to ignore warnings is not enough, for Avalanche switches its own on again
-    with redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True):
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True), arithmetic("cpu"):
         warnings.simplefilter("ignore")
         try:
             return one.look(subject)

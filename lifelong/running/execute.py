@@ -16,6 +16,7 @@ from lifelong.data.resident import images_of
 from lifelong.measures.capacity import Size, measure
 from lifelong.measures.plasticity import inspect
 from lifelong.running import checkpoint
+from lifelong.running.arithmetic import arithmetic
 from lifelong.running.checkpoint import Progress
 from lifelong.running.entries import Capacity, Drift, Learning, Times
 from lifelong.running.evaluation import evaluate, sample
@@ -39,8 +40,12 @@ def execute(job: Job, scenario: Scenario, strategy: Strategy, report: Report | N
     Returns:
         Its record, with status ok.
     """
+    with arithmetic(job.device):
+        return _execute(job, scenario, strategy, report)
+
+
+def _execute(job: Job, scenario: Scenario, strategy: Strategy, report: Report | None) -> Record:
     started = time.perf_counter()
-    deterministic(job.device)
     benchmark = build_benchmark(job.spec, scenario, job.data, job.device)
     prepared = prepare(job.spec, scenario, strategy, benchmark, job.device)
     path = job.store.checkpoint(job.spec)
@@ -193,11 +198,3 @@ def _capacity(size: Size, meter: Meter) -> Capacity:
         steps=meter.steps,
         samples=meter.samples,
     )
-
-
-def deterministic(device: str) -> None:
-    """Ask torch for the same bits on every run of the same machine."""
-    torch.set_num_threads(1)
-    if device != "cpu":
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.backends.cudnn.benchmark = False

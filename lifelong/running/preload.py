@@ -27,7 +27,7 @@ with warnings.catch_warnings():
 
 torch.set_num_threads(1)
 _model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
-for _optimizer in (torch.optim.SGD(_model.parameters(), 0.1), torch.optim.Adam(_model.parameters())):
+for _optimizer in (torch.optim.SGD(_model.parameters(), 0.1), torch.optim.Adam(_model.parameters(), fused=True)):
     _optimizer.zero_grad()
     torch.autograd.backward(nn.functional.cross_entropy(_model(torch.zeros(1, 2)), torch.zeros(1, dtype=torch.int64)))
     _optimizer.step()
