@@ -82,7 +82,13 @@ def si(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> Any:
 @strategy(
     source="Li & Hoiem 2016, Learning without Forgetting, arXiv:1606.09282", needs={"task boundaries"}, avalanche="LwF"
 )
-def lwf(setup: Setup, alpha: Weight | list[Weight] = 3.0, temperature: Positive = 2.0) -> Any:
+def lwf(
+    setup: Setup,
+    alpha: Weight | list[Weight] = 3.0,
+    temperature: Positive = 2.0,
+    cross_entropy: Weight | list[Weight] = 1.0,
+    distil_new: bool = False,
+) -> Any:
     """Learning without forgetting: distil the network of before this experience into its outputs for old classes.
 
     Where each task has a head, the distillations of all earlier tasks' heads are added up.
@@ -90,12 +96,18 @@ def lwf(setup: Setup, alpha: Weight | list[Weight] = 3.0, temperature: Positive 
     Parameters:
         alpha: weight of the distillation, or one for each experience, of which the first has none to weigh.
         temperature: of both softmaxes; its square does not multiply the distillation, as in some other forms.
+        cross_entropy: weight of the cross-entropy, or one for each experience.
+        distil_new: whether a probability of zero is distilled into the classes of this experience that are new, as
+            by van de Ven and Tolias 2019 (arXiv:1904.07734); a task's own head is left out.
     """
     from lifelong.workarounds.regularization import WorkingLwF
 
-    if isinstance(alpha, list) and setup.experiences is not None and len(alpha) != setup.experiences:
-        raise UsageError(f"lwf has {len(alpha)} values of alpha for {setup.experiences} experiences; give one for each")
-    return setup.naive(WorkingLwF(alpha, temperature))
+    for name, value in (("alpha", alpha), ("cross_entropy", cross_entropy)):
+        if isinstance(value, list) and setup.experiences is not None and len(value) != setup.experiences:
+            raise UsageError(
+                f"lwf has {len(value)} values of {name} for {setup.experiences} experiences; give one for each"
+            )
+    return setup.naive(WorkingLwF(alpha, temperature, cross_entropy, distil_new))
 
 
 @strategy(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from copy import deepcopy
 from fnmatch import fnmatch
 from typing import Any
 
 import torch
+from avalanche.models import MultiTaskModule
 from avalanche.training.plugins import (
     CWRStarPlugin,
     LFLPlugin,
@@ -26,25 +28,59 @@ from lifelong.workarounds.penalties import quadratic_penalty
 
 
 class WorkingLwF(LwFPlugin):
-    """Learning without forgetting whose teacher holds still.
+    """Learning without forgetting whose teacher holds still, and two things that its users do to it.
 
     Faults: the teacher stays in training mode, so that its dropout is drawn and its batch statistics follow the new
     data; and the old classes are a set, whose order, which the last bits depend on, a pickled copy need not keep.
+
+    Args:
+        alpha: weight of the distillation, or one for each experience.
+        temperature: of both softmaxes.
+        cross_entropy: weight of the loss without the distillation, or one for each experience.
+        distil_new: whether a probability of zero is distilled into new classes, where no task has a head of its own.
     """
 
-    def __init__(self, alpha: float | list[float], temperature: float) -> None:
+    def __init__(
+        self,
+        alpha: float | list[float],
+        temperature: float,
+        cross_entropy: float | list[float] = 1.0,
+        distil_new: bool = False,
+    ) -> None:
         super().__init__(alpha, temperature)
         self.lwf = _Distillation(alpha, temperature)
+        self.cross_entropy, self._distil_new = cross_entropy, distil_new
+
+    def before_training_exp(self, strategy: Any, **_: object) -> None:
+        if self._distil_new:
+            self.lwf.current_classes = sorted(strategy.experience.dataset.targets.uniques)
+
+    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
+        weight = self.cross_entropy
+        strategy.loss *= weight[self.lwf.expcount] if isinstance(weight, list) else weight
+        super().before_backward(strategy, **kwargs)
 
 
 class _Distillation(LearningWithoutForgetting):
+    """Its loss, for a teacher that holds still.
+
+    Attributes:
+        current_classes: those of this experience, if a probability of zero is to be distilled into the new ones.
+    """
+
+    current_classes: Sequence[int] = ()
+
     def post_adapt(self, agent: Any, exp: Any) -> None:
         super().post_adapt(agent, exp)
         self.prev_model.eval().requires_grad_(False)
 
     def _distillation_loss(self, out: Tensor, prev_out: Tensor, active_units: set[int]) -> Tensor:
-        loss: Tensor = super()._distillation_loss(out, prev_out, sorted(active_units))
-        return loss
+        old = sorted(active_units)
+        headless = not isinstance(self.prev_model, MultiTaskModule)
+        new = [unit for unit in self.current_classes if headless and unit not in active_units]
+        student = torch.log_softmax(out[:, old + new] / self.temperature, dim=1)[:, : len(old)]
+        teacher = torch.softmax(prev_out[:, old] / self.temperature, dim=1)
+        return nn.functional.kl_div(student, teacher, reduction="batchmean")
 
 
 class WorkingMAS(MASPlugin):

@@ -14,6 +14,7 @@ from lifelong.running.board import load_board
 from lifelong.running.plan import Wishes, make_plan
 from lifelong.running.records import Store
 from lifelong.running.setup import Prepared, build_benchmark, prepare
+from lifelong.workarounds.regularization import WorkingLwF
 
 
 def made(folder: Path, name: str, *settings: str) -> Prepared:
@@ -49,7 +50,38 @@ def test_each_experience_has_its_own_weight(tmp_path: Path) -> None:
     assert not torch.allclose(always[1], plain[1], atol=1e-3)
 
 
-@pytest.mark.parametrize("alpha", ["[1, 2]", "[0, 1, 2, 3]", "[0, 1, -2]"])
-def test_what_fits_no_stream_is_refused(alpha: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="alpha"):
-        made(tmp_path, "lwf", f"lwf.alpha={alpha}")
+def test_the_cross_entropy_has_a_weight_for_each_experience_too(tmp_path: Path) -> None:
+    constant = ("lwf.alpha=5", "budget.optimizer=sgd")
+    plain, half, later = (
+        weights(made(tmp_path, "lwf", *constant, f"lwf.cross_entropy={value}", f"budget.lr={lr}"))
+        for value, lr in (("1", 0.01), ("0.5", 0.02), ("[1, 1, 0]", 0.01))
+    )
+    torch.testing.assert_close(half[0], plain[0])  # half the loss at twice the rate, while there is nothing to distil
+    torch.testing.assert_close(later[:2], plain[:2])
+    assert not torch.allclose(later[2], plain[2], atol=1e-3)
+
+
+def test_new_classes_are_held_down_where_a_probability_of_zero_is_distilled() -> None:
+    """Two old classes, one new: by hand, minus the sum over old classes of q log p, p being over all three."""
+    out, before = torch.tensor([[1.0, 0.0, 2.0]]), torch.tensor([[0.0, 2.0, 9.0]])
+    q = torch.softmax(torch.tensor([0.0, 1.0]), 0)  # at a temperature of 2
+    entropy = float((q * q.log()).sum())
+    for distil_new, units in ((False, [0, 1]), (True, [0, 1, 2])):
+        distillation = WorkingLwF(1.0, 2.0, distil_new=distil_new).lwf
+        distillation.current_classes = [1, 2] if distil_new else []
+        p = torch.softmax(out[0, units] / 2, 0)
+        expected = entropy - float((q * p[:2].log()).sum())
+        assert float(distillation._distillation_loss(out, before, {0, 1})) == pytest.approx(expected)
+
+
+def test_distilling_into_new_classes_changes_what_is_learnt_of_them(tmp_path: Path) -> None:
+    without, with_new = (weights(made(tmp_path, "lwf", f"lwf.distil_new={value}")) for value in ("false", "true"))
+    torch.testing.assert_close(without[0], with_new[0])
+    assert not torch.allclose(without[1], with_new[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["alpha", "cross_entropy"])
+@pytest.mark.parametrize("values", ["[1, 2]", "[0, 1, 2, 3]", "[0, 1, -2]"])
+def test_what_fits_no_stream_is_refused(name: str, values: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=name):
+        made(tmp_path, "lwf", f"lwf.{name}={values}")
