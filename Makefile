@@ -9,8 +9,9 @@ SOURCES := lifelong strategies scenarios leaderboards tests
 # What `make demo` shows of the board beside its floor and ceiling.
 DEMO ?= replay ewc er-ace dropin dropin-replay thaw sleep-consolidation continual-backprop random-reset matched-final
 
-# Test processes; each loads torch and Avalanche.
+# Test processes; each loads torch and Avalanche, and computes on one thread, as a run does.
 JOBS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 # The first Python that is new enough; `make PYTHON=...` takes another.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -33,10 +34,10 @@ check: install ## Lint, formatting and types
 	$(BIN)/mypy
 
 test: install ## Run every test; `make test JOBS=4` takes more processes
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(PYTEST)
 
 test-fast: install ## Run the tests that take seconds
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(PYTEST) -m "not slow"
 
 bench: install ## Measure speed, on an otherwise idle machine
 	$(BIN)/python -m pytest $(BENCHMARKS) -q -s

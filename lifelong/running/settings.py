@@ -42,19 +42,20 @@ class Settings:
         self, board: Board, assignments: Sequence[str], streams: Collection[Scenario], methods: Collection[Strategy]
     ) -> None:
         self._entries: dict[str, Entry] = {entry.name: entry for entry in (*streams, *methods)}
-        self._scenarios = {scenario.name for scenario in streams}
         tables = {**board.set, "budget": board.budget, "model": board.model}
         asked = _of_user(assignments)
         self._studies = dict(_studies(asked.pop("tuning", {})))
         self._layers = [self._layer(tables), self._layer(self._to_run(asked), asked=True)]
         self._code = {name: _sha256(entry.file) for name, entry in self._entries.items() if entry.file}
         self._shared = {scenario.name: (self._model_of(scenario), self._budget_of(scenario)) for scenario in streams}
-        self._choices = {(scenario.name, entry.name): self._choice(scenario, entry) for scenario, entry in self._pairs}
+        self._choices: dict[tuple[str, str], Choice] = {}
+        for scenario, entry in self._pairs:
+            self._choose(scenario.name, entry)
 
     def spec(self, scenario: Scenario, strategy: Strategy, seed: int) -> Spec:
         """The fully resolved specification of a cell."""
         model, budget = self._shared[scenario.name]
-        stream, method = (self._choices[scenario.name, entry.name] for entry in (scenario, strategy))
+        stream, method = self._choose(scenario.name, scenario), self._choose(scenario.name, strategy)
         return Spec(scenario=stream, strategy=method, model=model, budget=budget, seed=seed)
 
     def tuned(self, spec: Spec) -> Tuned | None:
@@ -97,12 +98,15 @@ class Settings:
         return isinstance(stream, Scenario) and isinstance(value, Mapping) and name not in stream.parameters
 
     def _know(self, owner: str, asked: bool) -> None:
-        here, installed = {*self._entries, *SHARED}, {*strategies.all(), *scenarios.all()}
-        if asked and owner not in here:
+        here = {*self._entries, *SHARED}
+        if owner in here:
+            return
+        installed = {*strategies.all(), *scenarios.all()}
+        if asked:
             if owner in installed:
                 raise UsageError(f"--set {owner}: {owner} is not among what is to run")
             raise UsageError(f"--set {owner}: {unknown('strategy or scenario', owner, here)}")
-        if owner not in here | installed:
+        if owner not in installed:
             raise unknown("strategy or scenario", owner, here | installed)
 
     def _values(self, scenario: str, owner: str) -> dict[str, Any]:
@@ -113,13 +117,17 @@ class Settings:
                 found = _over(found, layer.get((where, owner), {}))
         return found
 
-    def _choice(self, scenario: Scenario, entry: Entry) -> Choice:
-        return Choice(
-            name=entry.name,
-            version=entry.version,
-            parameters=entry.resolve(self._values(scenario.name, entry.name)),
-            code_sha256=self._code.get(entry.name),
-        )
+    def _choose(self, scenario: str, entry: Entry) -> Choice:
+        """An entry's choice on a scenario; one for all scenarios for which nothing of their own is set."""
+        where = scenario if any((scenario, entry.name) in layer for layer in self._layers) else ""
+        if (where, entry.name) not in self._choices:
+            self._choices[where, entry.name] = Choice(
+                name=entry.name,
+                version=entry.version,
+                parameters=entry.resolve(self._values(where, entry.name)),
+                code_sha256=self._code.get(entry.name),
+            )
+        return self._choices[where, entry.name]
 
     def _model_of(self, scenario: Scenario) -> Choice:
         from lifelong.models import resolve_model
