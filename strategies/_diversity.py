@@ -5,17 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from avalanche.models.utils import is_multi_task_module
 from torch import Tensor
-from torch.func import functional_call, grad, vmap
-from torch.nn.functional import normalize
-
-from lifelong.structure.contexts import evaluating
 
 from ._recall import Recalling
-
-AT_A_TIME = 32
-"""Samples whose gradients are held at once."""
+from ._sample_gradients import Batch, cosines
 
 
 class GreedySelection(Recalling):
@@ -60,10 +53,9 @@ class GreedySelection(Recalling):
         """One more than the largest cosine of each new sample's gradient and some of the memory's, of shape (n,)."""
         if not self.memory:
             return torch.ones(len(new[0]), device=strategy.device)
-        known = normalize(gradients(strategy.model, strategy._criterion, *self._drawn(self.compared)))
-        parts = zip(*(torch.split(column, AT_A_TIME) for column in new), strict=True)
-        ours = (normalize(gradients(strategy.model, strategy._criterion, *part)) for part in parts)
-        return torch.cat([1 + (some @ known.T).max(dim=1).values for some in ours])
+        known = Batch(*self._drawn(self.compared))
+        alike = cosines(strategy.model, strategy._criterion, Batch(*new), known)
+        return 1 + alike.max(dim=1).values
 
     def _replace(self, new: list[Tensor], scores: Tensor) -> None:
         """Those that point away from the memory each take the place of a sample that does so less, by chance."""
@@ -77,31 +69,4 @@ class GreedySelection(Recalling):
             column[places[wins]] = entering[able[wins]]
 
 
-def gradients(network: Any, criterion: Any, x: Tensor, y: Tensor, task_labels: Tensor) -> Tensor:
-    """The gradient of each sample's loss, in eval mode, of shape (n, parameters).
-
-    Args:
-        network: any that Avalanche can call.
-        criterion: from outputs and targets to a scalar.
-        x: of shape (n, ...).
-        y: of shape (n,).
-        task_labels: of shape (n,).
-    """
-    parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
-    found = torch.empty(len(x), sum(map(torch.numel, parameters.values())), device=x.device)
-
-    def loss(parameters: dict[str, Tensor], x: Tensor, y: Tensor, *task: int) -> Tensor:
-        scalar: Tensor = criterion(functional_call(network, parameters, (x[None], *task)), y[None])
-        return scalar
-
-    with evaluating(network):
-        for label in torch.unique(task_labels).tolist():
-            task = (label,) if is_multi_task_module(network) else ()
-            of_each = vmap(grad(loss), in_dims=(None, 0, 0, *[None] * len(task)))
-            at = task_labels == label
-            parts = of_each(parameters, x[at], y[at], *task).values()
-            found[at] = torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
-    return found
-
-
-__all__ = ["GreedySelection", "gradients"]
+__all__ = ["GreedySelection"]

@@ -112,12 +112,51 @@ def test_gradients_of_samples_are_those_of_each_alone(built, beside, scenario):
         torch.tensor([p[1] for p in parts]),
         torch.tensor([p[2] for p in parts]),
     )
-    found = beside("gss", "_diversity").gradients(model, nn.CrossEntropyLoss(), x, y, t)
+    found = beside("gss", "_sample_gradients").gradients(model, nn.CrossEntropyLoss(), x, y, t)
     for i in range(len(x)):
         model.zero_grad()
         cross_entropy(avalanche_forward(model, x[i : i + 1], t[i : i + 1]), y[i : i + 1]).backward()
         alone = [torch.zeros_like(w) if w.grad is None else w.grad for w in model.parameters()]
         torch.testing.assert_close(found[i], torch.cat([slope.flatten() for slope in alone]))
+
+
+def convolution():
+    return nn.Sequential(nn.Conv1d(1, 4, 2), nn.Flatten(), nn.Linear(8, 4, bias=False))
+
+
+def tied():
+    layer = nn.Linear(3, 3)
+    return nn.Sequential(layer, nn.Tanh(), layer, nn.Linear(3, 4))
+
+
+@pytest.mark.parametrize("scenario", ["digits-class", "digits-task"])
+def test_cosines_are_those_of_whole_gradients(built, beside, scenario):
+    prepared = built("naive", scenario)
+    where, network = beside("gss", "_sample_gradients"), prepared.strategy.model
+    parts = [prepared.benchmark.train_stream[i].dataset[j] for i in range(2) for j in range(5)]
+    x, y, t = zip(*parts, strict=True)
+    batch = where.Batch(torch.stack(x), torch.tensor(y), torch.tensor(t))
+    some, others = (where.Batch(*(column[at] for column in batch)) for at in (slice(0, None, 2), slice(1, None, 2)))
+    assert where._factors(network, nn.CrossEntropyLoss(), some) is not None, "an MLP needs no whole gradients"
+    compare_with_gradients(where, network, some, others)
+
+
+@pytest.mark.parametrize("make", [network, convolution, tied])
+def test_cosines_are_those_of_whole_gradients_in_any_network(beside, make):
+    torch.manual_seed(1)
+    where, model = beside("gss", "_sample_gradients"), make()
+    shape = (1, 3) if make is convolution else (3,)
+    some, others = (
+        where.Batch(torch.randn(n, *shape), torch.arange(n) % 4, torch.zeros(n, dtype=torch.long)) for n in (7, 3)
+    )
+    compare_with_gradients(where, model, some, others)
+
+
+def compare_with_gradients(where, model, some, others):
+    found = where.cosines(model, nn.CrossEntropyLoss(), some, others)
+    ours, theirs = (where.gradients(model, nn.CrossEntropyLoss(), *batch) for batch in (some, others))
+    torch.testing.assert_close(found, torch.cosine_similarity(ours[:, None], theirs[None], dim=2))
+    assert all(weight.grad is None for weight in model.parameters())
 
 
 def full_memory(beside, model, scores):
