@@ -22,11 +22,11 @@ MILESTONES = (0.25, 0.5, 0.75)
 
 @dataclass(frozen=True)
 class Correction:
-    """scale * logit + offset for some classes, the logit for the others."""
+    """scale * logit + offset for some classes, the logit for the others; tensors while they are fitted."""
 
     classes: list[int]
-    scale: float
-    offset: float
+    scale: float | Tensor = 1.0
+    offset: float | Tensor = 0.0
 
     def __call__(self, logits: Tensor) -> Tensor:
         corrected = logits.clone()
@@ -50,7 +50,7 @@ class BiasCorrection(Exemplars):
         self.held_out, self.temperature, self.steps, self.rate = held_out, temperature, steps, rate
         self.validation: dict[int, Data] = {}
         self.teacher: nn.Module | None = None
-        self.correction = Correction([], 1.0, 0.0)
+        self.correction = Correction([])
         self._training: Data | None = None
 
     @property
@@ -93,7 +93,7 @@ class BiasCorrection(Exemplars):
         self.keep(strategy, self._training)
         self._training = None
         self.teacher = frozen(deepcopy(strategy.model))
-        self.correction = Correction([], 1.0, 0.0)
+        self.correction = Correction([])
         if self.past:
             logits, labels = outputs_of(strategy.model, strategy, concat_datasets(list(self.validation.values())))
             self.correction = fitted(logits, labels, self.current, self.steps, self.rate)
@@ -117,9 +117,7 @@ def fitted(logits: Tensor, labels: Tensor, classes: list[int], steps: int, rate:
     optimizer = torch.optim.SGD([scale.requires_grad_(), offset.requires_grad_()], rate, momentum=0.9)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [int(share * steps) for share in MILESTONES])
     for _ in range(steps):
-        corrected = logits.clone()
-        corrected[:, classes] = scale * logits[:, classes] + offset
-        loss = cross_entropy(corrected, labels) + PENALTY / 2 * offset.square()
+        loss = cross_entropy(Correction(classes, scale, offset)(logits), labels) + PENALTY / 2 * offset.square()
         scale.grad, offset.grad = torch.autograd.grad(loss, [scale, offset])
         optimizer.step()
         schedule.step()

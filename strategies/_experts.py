@@ -10,8 +10,8 @@ import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.models import DynamicModule
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
+from lifelong.data.drawing import Reader
 from lifelong.errors import UsageError
 from lifelong.running.seeds import drawing_from
 
@@ -97,7 +97,7 @@ class GatedExperts(DynamicModule):
     def _errors_on(self, dataset: Any) -> Tensor:
         """Of each gate, added up over a dataset."""
         device = next(self.parameters()).device
-        batches = DataLoader(dataset, batch_size=BATCH, generator=torch.Generator())
+        batches = Reader(dataset).in_order(BATCH)
         return torch.stack([self._errors(x.to(device)).sum(1) for x, *_ in batches]).sum(0)
 
     def _gate(self, number: int) -> Gate:

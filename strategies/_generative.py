@@ -10,9 +10,8 @@ from avalanche.core import SupervisedPlugin
 from avalanche.models.utils import is_multi_task_module
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from torch.utils.data import DataLoader
 
-from lifelong.running.seeds import untouched_generators
+from lifelong.data.drawing import Reader
 
 
 class VAE(nn.Module):
@@ -98,9 +97,8 @@ class DreamReplay(SupervisedPlugin):
     def before_training_exp(self, strategy: Any, **_: object) -> None:
         self._experiences += 1
         if self._earlier is None:
-            loader = DataLoader(strategy.adapted_dataset, batch_size=strategy.eval_mb_size)
-            with untouched_generators():
-                self.generator.rescale(x.to(strategy.device) for x, *_ in loader)
+            batches = Reader(strategy.adapted_dataset).in_order(strategy.eval_mb_size)
+            self.generator.rescale(x.to(strategy.device) for x, *_ in batches)
 
     def before_training_iteration(self, strategy: Any, **_: object) -> None:
         strategy.mb_buffer_x = None if self._earlier is None else self._earlier[1].sample(len(strategy.mb_x))

@@ -8,8 +8,8 @@ import torch
 from avalanche.core import SupervisedPlugin
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from torch.utils.data import DataLoader
 
+from lifelong.data.drawing import Reader
 from lifelong.running.parts import Parts
 from lifelong.structure.contexts import evaluating
 
@@ -210,7 +210,7 @@ class PrototypeUpdate(SupervisedPlugin):
     def after_training_exp(self, strategy: Any, **_: object) -> None:
         network = strategy.model
         with evaluating(network):
-            for x, y, *_labels in DataLoader(strategy.experience.dataset.eval(), batch_size=strategy.eval_mb_size):
+            for x, y, *_labels in Reader(strategy.experience.dataset.eval()).in_order(strategy.eval_mb_size):
                 network.statistics.update(network.features(x.to(strategy.device)), y.to(strategy.device))
         network.statistics.finish()
         self._first = False

@@ -76,7 +76,6 @@ def cwr_star(setup: Setup) -> Any:
     """
     from lifelong.workarounds.regularization import WorkingCWRStar
 
-    _ = setup.parts
     return setup.naive(WorkingCWRStar(setup.model))
 
 
@@ -99,7 +98,6 @@ def ar1(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> Any:
     """
     from lifelong.workarounds.regularization import WorkingCWRStar, WorkingSI
 
-    _ = setup.parts
     features = WorkingSI(si_lambda=si_lambda, eps=eps, excluded_parameters=["classifier"])
     return setup.naive(features, WorkingCWRStar(setup.model, freeze_remaining_model=False))
 

@@ -33,7 +33,7 @@ def icarl(setup: Setup, mem_size: Count = 200) -> Any:
     """
     from ._icarl import ICaRL
 
-    _check(setup, mem_size)
+    setup.check_memory(mem_size, "classes")
     return setup.naive(ICaRL(mem_size))
 
 
@@ -61,7 +61,7 @@ def bic(
     """
     from ._bic import BiasCorrection
 
-    _check(setup, mem_size)
+    setup.check_memory(mem_size, "classes")
     if setup.classes is not None and mem_size < 2 * setup.classes:
         raise UsageError(
             f"mem_size = {mem_size}: bic holds a sample of each of the {setup.classes} classes out of "
@@ -87,11 +87,5 @@ def il2m(setup: Setup, mem_size: Count = 200) -> Any:
     """
     from ._il2m import DualMemory
 
-    _check(setup, mem_size)
-    return setup.naive(DualMemory(mem_size))
-
-
-def _check(setup: Setup, mem_size: int) -> None:
-    """See that there are features, and room for each class."""
     setup.check_memory(mem_size, "classes")
-    setup.parts  # noqa: B018 - refuses a network that has none
+    return setup.naive(DualMemory(mem_size))

@@ -42,10 +42,9 @@ def generative_replay(
     from lifelong.running.seeds import untouched_generators
 
     from ._generative import VAE, DreamReplay
-    from ._inputs import input_shape
 
     with untouched_generators():  # the network's training draws as if there were no generator to initialise
-        generator = VAE(input_shape(setup), units, latent).to(setup.device)
+        generator = VAE(setup.input_shape, units, latent).to(setup.device)
     return setup.naive(DreamReplay(generator, generator_lr, temperature if distill else None))
 
 
@@ -75,7 +74,6 @@ def feature_replay(
     from lifelong.workarounds.features import WorkingFeatureDistillation, WorkingFeatureReplay
 
     setup.check_memory(mem_size, "classes")
-    _ = setup.parts  # which Avalanche takes apart
     return setup.make(
         WorkingFeatureReplay,
         plugins=[WorkingFeatureDistillation(alpha)] if alpha else [],

@@ -45,10 +45,9 @@ def l2p(
     from lifelong.running.seeds import untouched_generators
     from lifelong.structure.optimizers import add_parameters, drop_parameters
 
-    from ._inputs import input_shape
     from ._prompts import PromptedTransformer, PromptTraining, make_transformer
 
-    shape = input_shape(setup)
+    shape = setup.input_shape
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise UsageError(f"l2p reads images of one or three channels, not samples of shape {list(shape)}")
     if top_k > pool_size:

@@ -170,5 +170,4 @@ def lfl(setup: Setup, lambda_e: Weight = 1.0) -> Any:
     """
     from lifelong.workarounds.regularization import WorkingLFL
 
-    _ = setup.parts
     return setup.naive(WorkingLFL(lambda_e))

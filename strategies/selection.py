@@ -91,6 +91,5 @@ def rar(
     """
     from ._adversarial import AdversarialReplay
 
-    setup.parts  # noqa: B018 - refuses a network without features
     batch_size = batch_size_mem or setup.budget.batch_size
     return setup.naive(AdversarialReplay(mem_size, batch_size, beta, epsilon, steps, decay))

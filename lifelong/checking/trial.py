@@ -15,8 +15,9 @@ from torch import Tensor
 
 from lifelong.contracts import Scenario
 from lifelong.running.checkpoint import Progress
+from lifelong.running.evaluation import listen
 from lifelong.running.seeds import RandomState
-from lifelong.workarounds.evaluating import unchanged_by_evaluation
+from lifelong.running.training import train
 
 Weights = dict[str, Tensor]
 """Every tensor of a network's state by name."""
@@ -76,9 +77,8 @@ class Trial:
 
     def advance(self, training: Sequence[int]) -> None:
         """Train on some experiences, and remember what that came to."""
-        options: dict[str, Any] = {"shuffle": False} if self.scenario.ordered and not self.offline else {}
         experiences = [self.benchmark.train_stream[index] for index in training]
-        self.strategy.train(experiences[0] if len(experiences) == 1 else experiences, **options)
+        train(self.strategy, experiences, in_order=self.scenario.ordered and not self.offline)
         self.look()
 
     def _score(self) -> None:
@@ -100,12 +100,7 @@ class Trial:
             backwards: whether they come from the last to the first.
         """
         listener, tests = _Listener(), list((benchmark or self.benchmark).test_stream)
-        with unchanged_by_evaluation(self.strategy):
-            self.strategy.plugins.append(listener)
-            try:
-                self.strategy.eval(tests[::-1] if backwards else tests)
-            finally:
-                self.strategy.plugins.remove(listener)
+        listen(listener, self.strategy, tests[::-1] if backwards else tests)
         return listener.answers(tests)
 
     @property

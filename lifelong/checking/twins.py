@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from avalanche.benchmarks import CLScenario
 from torch import Tensor
-from torch.utils.data import DataLoader
 
+from lifelong.data.drawing import Reader
 from lifelong.data.images import Samples
 from lifelong.data.resident import Images
 from lifelong.data.streams import Streams, benchmark_of
@@ -41,8 +41,8 @@ def twin(benchmark: CLScenario, change: Change, *, task_labels: bool) -> CLScena
 
 
 def _samples(dataset: Any) -> Samples:
-    with untouched_generators():
-        x, y, _ = next(iter(DataLoader(dataset, batch_size=len(dataset))))
+    with untouched_generators():  # a transform may draw
+        x, y, _ = Reader(dataset).batch(range(len(dataset)))
     return Samples(x, y)
 
 

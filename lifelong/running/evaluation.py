@@ -11,8 +11,8 @@ from avalanche.benchmarks import CLExperience
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor
-from torch.utils.data import DataLoader
 
+from lifelong.data.drawing import Reader
 from lifelong.running.seeds import untouched_generators
 from lifelong.workarounds.evaluating import unchanged_by_evaluation
 
@@ -44,13 +44,18 @@ def evaluate(strategy: SupervisedTemplate, experiences: Sequence[CLExperience]) 
     no new head, no BatchNorm statistics, no random number that training would feel.
     """
     scorer = Scorer()
+    listen(scorer, strategy, experiences)
+    return [scorer.accuracy(experience) for experience in experiences]
+
+
+def listen(listener: SupervisedPlugin, strategy: SupervisedTemplate, experiences: Sequence[CLExperience]) -> None:
+    """Let a plug-in hear an evaluation of which nothing else remains."""
     with unchanged_by_evaluation(strategy):
-        strategy.plugins.append(scorer)
+        strategy.plugins.append(listener)
         try:
             strategy.eval(experiences)
         finally:
-            strategy.plugins.remove(scorer)
-    return [scorer.accuracy(experience) for experience in experiences]
+            strategy.plugins.remove(listener)
 
 
 def sample(experiences: Sequence[CLExperience], most: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -62,13 +67,13 @@ def sample(experiences: Sequence[CLExperience], most: int) -> tuple[Tensor, Tens
     """
     share = max(1, most // len(experiences))
     batches = []
-    with untouched_generators():  # a loader draws a seed for workers that it does not have
+    with untouched_generators():  # a transform may draw
         for experience in experiences:
             size = len(experience.dataset)
             positions = torch.linspace(0, size - 1, min(share, size)).long().tolist()
-            batches.append(next(iter(DataLoader(experience.dataset, batch_size=share, sampler=positions))))
+            batches.append(Reader(experience.dataset).batch(positions))
     x, y, task_labels = (torch.cat(column) for column in zip(*batches, strict=True))
     return x, y, task_labels
 
 
-__all__ = ["evaluate", "sample"]
+__all__ = ["evaluate", "listen", "sample"]

@@ -27,6 +27,7 @@ from lifelong.running.provenance import peak_memory_mb, provenance
 from lifelong.running.records import Record
 from lifelong.running.seeds import untouched_generators
 from lifelong.running.setup import Prepared, build_benchmark, prepare
+from lifelong.running.training import train
 
 Report = Callable[[int, int], None]
 """Told before each experience how many are done, and of how many."""
@@ -131,9 +132,7 @@ class _Run:
         started = time.perf_counter()
         strategy = self._progress.strategy
         experiences = [self._train[index] for index in training]
-        options: dict[str, Any] = {"shuffle": False} if self._ordered else {}
-        # a lone experience is passed as such: some strategies treat a list as one more level of nesting
-        strategy.train(experiences[0] if len(experiences) == 1 else experiences, **options)
+        train(strategy, experiences, in_order=self._ordered)
         self._progress.train_s.append(time.perf_counter() - started)
         if not all(torch.isfinite(parameter).all() for parameter in strategy.model.parameters()):
             raise FloatingPointError(

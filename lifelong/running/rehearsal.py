@@ -14,6 +14,7 @@ from avalanche.training.templates import SupervisedTemplate
 from lifelong.errors import UsageError
 from lifelong.plasticity.plugin import Plasticity
 from lifelong.running.seeds import untouched_generators
+from lifelong.running.training import train
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Rehearsal:
         scale = _Scale(changers(name, strategy)[0])
         strategy.plugins.append(scale)
         for experience in self.stream:
-            strategy.train(experience, **({"shuffle": False} if self.ordered else {}))
+            train(strategy, [experience], in_order=self.ordered)
         return scale.widths()
 
 

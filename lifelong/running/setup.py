@@ -70,9 +70,23 @@ class Setup:
         Raises:
             UsageError: if it has none, or there is no example of its input.
         """
+        return parts_of(self.model, self._example)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one sample.
+
+        Raises:
+            UsageError: if there is no example of the network's input.
+        """
+        return tuple(self._example.shape[1:])
+
+    @property
+    def _example(self) -> torch.Tensor:
         if not self.inputs:
             raise UsageError("what the network reads is not known: give load_strategy an example, as inputs=(x,)")
-        return parts_of(self.model, self.inputs[0])
+        example: torch.Tensor = self.inputs[0]
+        return example
 
     @property
     def classes(self) -> int | None:
@@ -221,6 +235,8 @@ def load_strategy(
 
 
 def _made(entry: Strategy, setup: Setup, parameters: dict[str, Any]) -> SupervisedTemplate:
+    if "feature extractor" in entry.needs:
+        _ = setup.parts  # refuses a network that has none
     strategy = entry(setup, **parameters)
     if not isinstance(strategy, SupervisedTemplate):
         raise UsageError(f"{entry.name} returned {type(strategy).__name__}, not an Avalanche SupervisedTemplate")

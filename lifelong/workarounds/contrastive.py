@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from avalanche.training.supervised import SCR
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
+from lifelong.data.drawing import Reader
 from lifelong.workarounds.rehearsal import SortedSet
 
 
@@ -30,7 +30,7 @@ class WorkingSCR(SCR):
     def compute_class_means(self) -> None:
         means = self.model.eval_classifier
         means.forget()
-        for x, y, *_ in DataLoader(self.replay_plugin.storage_policy.buffer.eval(), batch_size=self.eval_mb_size):
+        for x, y, *_ in Reader(self.replay_plugin.storage_policy.buffer.eval()).in_order(self.eval_mb_size):
             means.update(self.model.feature_extractor(x.to(self.device)), y.to(self.device))
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from avalanche.benchmarks.utils import _make_taskaware_tensor_classification_dataset
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn.functional import cross_entropy
@@ -65,7 +66,9 @@ def test_replayed_samples_weigh_what_the_experiences_before_do(generative, gener
     teacher = nn.Sequential(nn.Flatten(), nn.Linear(18, 4))
     strategy = SimpleNamespace(
         model=teacher,
-        adapted_dataset=[(torch.rand(2, 3, 3), 0) for _ in range(6)],
+        adapted_dataset=_make_taskaware_tensor_classification_dataset(
+            torch.rand(6, 2, 3, 3), torch.zeros(6, dtype=torch.long)
+        ),
         eval_mb_size=4,
         device="cpu",
         mb_x=torch.rand(5, 2, 3, 3),

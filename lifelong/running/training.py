@@ -1,0 +1,18 @@
+"""How the suite lets an Avalanche strategy train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from avalanche.benchmarks import CLExperience
+from avalanche.training.templates import SupervisedTemplate
+
+
+def train(strategy: SupervisedTemplate, experiences: Sequence[CLExperience], *, in_order: bool) -> None:
+    """Train on some experiences, with their samples in the order that they have or shuffled at each epoch."""
+    # a lone experience is passed as such: some strategies treat a list as one more level of nesting
+    given = experiences[0] if len(experiences) == 1 else experiences
+    strategy.train(given, **({"shuffle": False} if in_order else {}))
+
+
+__all__ = ["train"]
