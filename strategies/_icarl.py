@@ -13,10 +13,16 @@ from ._exemplars import Exemplars, features_of, frozen
 
 
 class ICaRL(Exemplars):
-    """Learns with a logistic loss for each class, and classifies by the nearest mean of exemplars."""
+    """Learns with a logistic loss for each class, and classifies by the nearest mean of exemplars.
 
-    def __init__(self, mem_size: int) -> None:
+    Args:
+        mem_size: samples in the memory, over all classes.
+        temperature: of the teacher's probabilities.
+    """
+
+    def __init__(self, mem_size: int, temperature: float) -> None:
         super().__init__(mem_size)
+        self.temperature = temperature
         self.teacher: nn.Module | None = None
         self.means: dict[int, Tensor] = {}
 
@@ -26,7 +32,7 @@ class ICaRL(Exemplars):
         targets = one_hot(strategy.mb_y, logits.shape[1]).to(logits.dtype)
         if self.teacher is not None and self.past:
             with torch.no_grad():
-                targets[:, self.past] = self.teacher(strategy.mb_x)[:, self.past].sigmoid()
+                targets[:, self.past] = (self.teacher(strategy.mb_x)[:, self.past] / self.temperature).sigmoid()
         seen = self.seen
         losses = binary_cross_entropy_with_logits(logits[:, seen], targets[:, seen], reduction="none")
         strategy.loss = losses.sum(dim=1).mean()

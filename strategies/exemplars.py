@@ -22,7 +22,7 @@ NEEDS: set[Need] = {"task boundaries", "single head", "class labels", "feature e
     needs=NEEDS,
     avalanche="ICaRL",
 )
-def icarl(setup: Setup, mem_size: Count = 200) -> Any:
+def icarl(setup: Setup, mem_size: Count = 200, temperature: Positive = 1.0) -> Any:
     """iCaRL: distil old classes' probabilities, keep exemplars by herding, classify by the nearest mean of exemplars.
 
     As in the paper, with a logistic loss for each class seen so far. Avalanche's form averages means with those of
@@ -30,11 +30,12 @@ def icarl(setup: Setup, mem_size: Count = 200) -> Any:
 
     Parameters:
         mem_size: samples in the memory, over all classes; the paper's is 2,000.
+        temperature: divides the earlier network's logits before they become targets; the paper has none.
     """
     from ._icarl import ICaRL
 
     setup.check_memory(mem_size, "classes")
-    return setup.naive(ICaRL(mem_size))
+    return setup.naive(ICaRL(mem_size, temperature))
 
 
 @strategy(source="Wu et al. 2019, Large Scale Incremental Learning, arXiv:1905.13260", needs=NEEDS, avalanche="BiC")
