@@ -15,12 +15,14 @@ import typer
 
 from lifelong.commands.baselines import baselines
 from lifelong.commands.check import check
-from lifelong.commands.common import planned, print_board, run_missing, say, say_damaged, stdout
+from lifelong.commands.common import RESUMES, planned, print_board, run_missing, say, say_damaged, stdout, stoppable
 from lifelong.commands.compare import compare
 from lifelong.commands.figures import figures
 from lifelong.commands.options import (
     RESULTS,
     BoardName,
+    Data,
+    Device,
     Form,
     Json,
     Metrics,
@@ -30,6 +32,8 @@ from lifelong.commands.options import (
     Seeds,
     Sets,
     Strategies,
+    Timeout,
+    Workers,
     duration,
     timeout_of,
     wishes_of,
@@ -150,10 +154,10 @@ def run(
     seeds: Seeds = "",
     settings: Sets = None,
     out: Out = RESULTS,
-    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time; one for each core by default.")] = None,
-    timeout: Annotated[str, typer.Option(help="Kill a run after this long: 90s, 5m, 2h.")] = "",
-    data: Annotated[Path | None, typer.Option(help="The folder of data sets; else LIFELONG_DATA.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, or cuda:0.")] = "auto",
+    workers: Workers = None,
+    timeout: Timeout = "",
+    data: Data = None,
+    device: Device = "auto",
     wandb: Annotated[Wandb, typer.Option(help="Weights & Biases.")] = Wandb.offline,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many of the missing cells.")] = None,
@@ -173,11 +177,8 @@ def run(
         retry_failed=retry_failed,
         limit=limit,
     )
-    try:
+    with stoppable(RESUMES):
         failed = run_missing(board, wishes, options, out)
-    except KeyboardInterrupt:
-        say("stopped; what is done is kept, and the same command goes on from there")
-        raise typer.Exit(130) from None
     print_board(board, wishes, out)
     if failed:
         raise typer.Exit(1)

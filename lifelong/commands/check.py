@@ -6,13 +6,12 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lifelong.commands.common import say, stderr, stdout
-from lifelong.commands.options import Json, Scenarios, Sets
+from lifelong.commands.options import Data, Json, Scenarios, Sets
 
 if TYPE_CHECKING:
     from lifelong.checking.check import Tell
@@ -22,7 +21,7 @@ def check(
     names: Annotated[list[str], typer.Argument(metavar="STRATEGY...", help="A name, or file.py:name.")],
     settings: Sets = None,
     scenario: Scenarios = None,
-    data: Annotated[Path | None, typer.Option(help="The folder of data sets; else LIFELONG_DATA.")] = None,
+    data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Try out a strategy in seconds: does it learn, repeat, resume, and see only what it may? Explains each failure."""

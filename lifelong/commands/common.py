@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import typer
+
 from lifelong.commands.options import Form
 from lifelong.errors import UsageError
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from lifelong.running.records import Record, Store
     from lifelong.running.scheduler import Advanced
 
+RESUMES = "what is done is kept, and the same command goes on from there"
+
 
 def run_missing(name: str, wishes: Wishes, options: Options, out: Path) -> bool:
     """Carry out what a board misses.
@@ -38,24 +42,19 @@ def run_missing(name: str, wishes: Wishes, options: Options, out: Path) -> bool:
     """
     from lifelong.reporting.text.overview import summary
     from lifelong.running import launch
-    from lifelong.running.records import why
 
     made, store = planned(name, wishes, out)
     for reason in dict.fromkeys(cell.reason for cell in made.cells if cell.state == "impossible"):
         say(f"skipped: {reason}")
     jobs = launch.make_jobs(made, store, options)
-    try:
+    with writing_to(store.root):
         for sentence in launch.rescue(made):
             say(sentence)
-    except OSError as error:
-        raise UsageError(f"cannot write to {store.root}: {why(error)}") from None
     if not jobs:
         say(f"nothing to run: {summary(made.cells)}")
         return any(cell.state == "failed" for cell in made.cells)
-    try:
+    with writing_to(store.root, "; what is done is kept"):
         records = _carried_out(jobs, options, store)
-    except OSError as error:
-        raise UsageError(f"cannot write to {store.root}: {why(error)}; what is done is kept") from None
     ended = {record.key for record in records}
     earlier = (cell for cell in made.cells if cell.state == "failed" and cell.record and cell.record.key not in ended)
     return not all(record.ok for record in records) or any(earlier)
@@ -76,6 +75,42 @@ def _carried_out(jobs: Sequence[Job], options: Options, store: Store) -> list[Re
                 log(event.path)
 
         return launch.run(jobs, options, tell)
+
+
+@contextmanager
+def stoppable(kept: str) -> Iterator[None]:
+    """Work that Ctrl-C may end.
+
+    Args:
+        kept: what to tell of it then.
+
+    Raises:
+        Exit: 130, if it is stopped.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"stopped; {kept}")
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def writing_to(folder: Path, kept: str = "") -> Iterator[None]:
+    """Work that writes to a folder.
+
+    Args:
+        folder: where.
+        kept: what to tell beside the reason.
+
+    Raises:
+        UsageError: if it cannot.
+    """
+    from lifelong.running.records import why
+
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {why(error)}{kept}") from None
 
 
 @contextmanager

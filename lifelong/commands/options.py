@@ -43,6 +43,10 @@ Metrics = Annotated[
     typer.Option("--metric", help="Instead of the board's; the first two rank. May be given again."),
 ]
 Published = Annotated[Path | None, typer.Option("--from", help="Published records, as jsonl, instead of the folder's.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Runs at a time; one for each core by default.")]
+Timeout = Annotated[str, typer.Option("--timeout", help="Kill a run after this long: 90s, 5m, 2h.")]
+Data = Annotated[Path | None, typer.Option("--data", help="The folder of data sets; else LIFELONG_DATA.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, or cuda:0.")]
 RESULTS = Path("results")
 
 

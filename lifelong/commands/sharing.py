@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifelong.commands.common import roles, say, stdout
-from lifelong.commands.options import Json
+from lifelong.commands.common import roles, say, stdout, stoppable
+from lifelong.commands.options import Data, Json, Workers
 
 if TYPE_CHECKING:
     from lifelong.running.launch import Options
@@ -38,9 +38,9 @@ def verify(
     key: Annotated[
         list[str] | None, typer.Option("--key", help="Run the one with this key again. May be given again.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="The folder of data sets; else LIFELONG_DATA.")] = None,
+    data: Data = None,
     device: Annotated[str, typer.Option(help="auto, cpu, or cuda:0; else the cpu where the records' was.")] = "",
-    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time; one for each core by default.")] = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Check results: schema, keys, consistency, rankings recomputed, seeds, floor and ceiling, data, closed ranges."""
@@ -106,11 +106,8 @@ def _rerun(
     say(f"running {len(records)} again; to run just these: lifelong verify {shlex.quote(str(place))} {again}")
     on_cpu = all(record.provenance.device == "cpu" for record in records)
     device = options.device or ("cpu" if on_cpu else "auto")
-    try:
+    with stoppable("nothing was written"):
         return rerun(chosen, replace(options, device=device), tell)
-    except KeyboardInterrupt:
-        say("stopped; nothing was written")
-        raise typer.Exit(130) from None
 
 
 def merge(

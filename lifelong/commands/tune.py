@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lifelong.commands.common import say, stderr, stdout, write_out
-from lifelong.commands.options import BoardName, Scenarios, Sets, Strategies, timeout_of, wishes_of
+from lifelong.commands.common import RESUMES, say, stderr, stdout, stoppable, write_out, writing_to
+from lifelong.commands.options import (
+    BoardName,
+    Data,
+    Device,
+    Scenarios,
+    Sets,
+    Strategies,
+    Timeout,
+    Workers,
+    timeout_of,
+    wishes_of,
+)
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,10 +55,10 @@ def tune(
     output: Annotated[
         Path | None, typer.Option("--output", help="Write the parameters here; else to tuned.toml in the folder.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time; one for each core by default.")] = None,
-    timeout: Annotated[str, typer.Option(help="Kill a run after this long: 90s, 5m, 2h.")] = "",
-    data: Annotated[Path | None, typer.Option(help="The folder of data sets; else LIFELONG_DATA.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, or cuda:0.")] = "auto",
+    workers: Workers = None,
+    timeout: Timeout = "",
+    data: Data = None,
+    device: Device = "auto",
 ) -> None:
     """Choose strategies' parameters on training samples held out, never on test data. Running it again goes on."""
     try:
@@ -110,24 +121,16 @@ def _make_trials(studies: Sequence[Study], options: Options, board: str) -> None
     """
     from lifelong.reporting.text.progress import display
     from lifelong.running.launch import worker_count
-    from lifelong.running.records import why
     from lifelong.tuning.tune import tune as make_trials
 
     side_by_side = worker_count(options.workers, sum(len(study.jobs) for study in studies))
-    try:
+    with stoppable(RESUMES), writing_to(studies[0].jobs[0].store.root, "; what is done is kept"):
         runs = sum((study.trials - len(study.done)) * len(study.jobs) for study in studies)
         if not runs:
             say(f"nothing to run: {len(studies)} studies have all their trials")
             return
         with display(stderr(), f"tuning for {board}", runs, side_by_side) as shown:
             make_trials(studies, options, shown.show)
-    except KeyboardInterrupt:
-        say("stopped; what is done is kept, and the same command goes on from there")
-        raise typer.Exit(130) from None
-    except OSError as error:
-        raise UsageError(
-            f"cannot write to {studies[0].jobs[0].store.root}: {why(error)}; what is done is kept"
-        ) from None
 
 
 def _next(board: str, wishes: Wishes, output: Path) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifelong.commands.common import protocols, say, stderr
+from lifelong.commands.common import protocols, say, stderr, stoppable
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,21 +33,20 @@ def push_(
     from lifelong.reporting.wandb.push import push
 
     records = _records(place.expanduser())
-    try:
-        with _progress("sending", len(records)) as advanced:
-            pushed = push(
-                records,
-                mode="offline" if offline else "online",
-                directory=place.expanduser() if place.expanduser().is_dir() else Path(),
-                project=project,
-                entity=entity or None,
-                protocols=protocols(),
-                again=again,
-                advanced=advanced,
-            )
-    except KeyboardInterrupt:
-        say("stopped; what was sent is noted, and the same command goes on from there")
-        raise typer.Exit(130) from None
+    with (
+        stoppable("what was sent is noted, and the same command goes on from there"),
+        _progress("sending", len(records)) as advanced,
+    ):
+        pushed = push(
+            records,
+            mode="offline" if offline else "online",
+            directory=place.expanduser() if place.expanduser().is_dir() else Path(),
+            project=project,
+            entity=entity or None,
+            protocols=protocols(),
+            again=again,
+            advanced=advanced,
+        )
     for warning in pushed.warnings:
         say(warning)
     say(f"{pushed.sent} of {len(records)} records sent, {pushed.already} were there already")
