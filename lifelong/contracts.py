@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from types import SimpleNamespace, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le
 
@@ -72,11 +72,7 @@ class Parameter:
     @property
     def type_name(self) -> str:
         """The annotation as a person would write it: `float`, `Literal['a', 'b']`, `int >= 1 | None`."""
-        text = inspect.formatannotation(self.annotation).replace("typing.", "")
-        for kind, sign in (("Ge", ">="), ("Gt", ">"), ("Le", "<="), ("Lt", "<")):
-            text = re.sub(rf", {kind}\(\w+=([^()]+)\)", rf" {sign} \1", text)
-        text = re.sub(r"Annotated\[([^\[\]]+)\]", r"\1", text)
-        return re.sub(r"^Optional\[(.*)\]$", r"\1 | None", text)
+        return _written(self.annotation)
 
     def check(self, owner: str, value: Any) -> Any:
         """The value in the parameter's type.
@@ -95,6 +91,15 @@ class Parameter:
         except ValueError:  # JSON, in which records are, knows neither infinity nor NaN
             raise UsageError(f"{owner}.{self.name} = {value!r}: write a finite number") from None
         return checked
+
+
+def _written(annotation: Any) -> str:
+    if get_origin(annotation) in (Union, UnionType):
+        return " | ".join(map(_written, get_args(annotation)))
+    text = inspect.formatannotation(annotation).replace("typing.", "").replace("NoneType", "None")
+    for kind, sign in (("Ge", ">="), ("Gt", ">"), ("Le", "<="), ("Lt", "<")):
+        text = re.sub(rf", {kind}\(\w+=([^()]+)\)", rf" {sign} \1", text)
+    return re.sub(r"Annotated\[([^\[\]]+)\]", r"\1", text)
 
 
 def _hints(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
+from annotated_types import Gt, Lt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifelong.contracts import PROVIDES, Need, Protocol, Strategy, parameters_of, scenario, strategy
+from lifelong.contracts import PROVIDES, Need, Parameter, Protocol, Strategy, Weight, parameters_of, scenario, strategy
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ def test_a_strategy_is_its_function_with_a_name() -> None:
         "mode": "Literal['a', 'b']",
         "widths": "tuple[int, ...]",
     }
+
+
+def test_types_are_told_as_a_person_writes_them() -> None:
+    lists = Parameter("weights", Weight | list[Weight] | None, None)
+    assert lists.type_name == "float >= 0 | list[float >= 0] | None"
+    assert Parameter("size", Annotated[int, Gt(1), Lt(9)] | None, None).type_name == "int > 1 < 9 | None"
 
 
 def test_values_are_brought_into_their_types() -> None:
