@@ -153,7 +153,13 @@ STOCK: dict[str, Stock] = {
     ),
     "der": of(supervised.DER, mem_size=200, alpha=0.1, beta=0.5),
     "gdumb": of(supervised.GDumb, mem_size=200, train_epochs=12, note="as many passes as the suite's equal work takes"),
-    "mir": of(supervised.MIR, subsample=200, **MEMORY),
+    "mir": of(
+        supervised.MIR,
+        subsample=200,
+        note="with this memory Avalanche's recalls nothing before the fourth experience, as it leaves out the classes of "
+        "the last batch",
+        **MEMORY,
+    ),
     "gss": of(
         lambda **all_of: supervised.GSS_greedy(mem_strength=1, input_size=list(INPUT), **all_of),
         samples=2_400,
