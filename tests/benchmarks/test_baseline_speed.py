@@ -156,8 +156,8 @@ STOCK: dict[str, Stock] = {
     "mir": of(
         supervised.MIR,
         subsample=200,
-        note="with this memory Avalanche's recalls nothing before the fourth experience, as it leaves out the classes of "
-        "the last batch",
+        note="with this memory Avalanche's recalls nothing before the fourth experience, as it leaves out the classes "
+        "of the last batch",
         **MEMORY,
     ),
     "gss": of(
