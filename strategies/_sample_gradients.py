@@ -74,7 +74,8 @@ def _factors(network: nn.Module, criterion: Any, samples: Batch) -> list[tuple[T
         with ExitStack() as stack, torch.enable_grad():
             for number, layer in enumerate(layers):
                 stack.callback(layer.register_forward_hook(partial(_remember, calls, number)).remove)
-            loss = criterion(network(samples.x[at], *task), samples.y[at])
+            x = samples.x[at].requires_grad_()  # so that every output has a slope, of frozen layers too
+            loss = criterion(network(x, *task), samples.y[at])
         numbers = [number for number, *_ in calls]
         if len(set(numbers)) < len(numbers) or any(out.dim() != 2 for *_, out in calls):
             return None

@@ -124,6 +124,12 @@ def convolution():
     return nn.Sequential(nn.Conv1d(1, 4, 2), nn.Flatten(), nn.Linear(8, 4, bias=False))
 
 
+def frozen():
+    model = network()
+    model[0].requires_grad_(False)
+    return model
+
+
 def tied():
     layer = nn.Linear(3, 3)
     return nn.Sequential(layer, nn.Tanh(), layer, nn.Linear(3, 4))
@@ -141,7 +147,7 @@ def test_cosines_are_those_of_whole_gradients(built, beside, scenario):
     compare_with_gradients(where, network, some, others)
 
 
-@pytest.mark.parametrize("make", [network, convolution, tied])
+@pytest.mark.parametrize("make", [network, convolution, frozen, tied])
 def test_cosines_are_those_of_whole_gradients_in_any_network(beside, make):
     torch.manual_seed(1)
     where, model = beside("gss", "_sample_gradients"), make()
