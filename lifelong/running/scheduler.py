@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -53,6 +54,7 @@ class _Running:
     killed_by_kernel_before: int = field(default_factory=lambda: _oom_kills())
 
 
+@cache  # Ctrl-C is lost while the server starts: once, and not again when the first record is logged
 def fork_server() -> Any:
     """The multiprocessing context whose processes start with everything loaded; plain spawning where there is none."""
     if "forkserver" not in multiprocessing.get_all_start_methods():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lifelong.running.launch import Options, make_jobs, rescue, resolve_device, 
 from lifelong.running.plan import Wishes, make_plan
 from lifelong.running.provenance import provenance
 from lifelong.running.records import Record, Store
+from lifelong.running.scheduler import fork_server
 from lifelong.running.worker import is_out_of_memory
 
 Jobs = Callable[..., list[Job]]
@@ -89,3 +91,10 @@ def test_what_counts_as_out_of_memory() -> None:
     assert is_out_of_memory(type("OutOfMemoryError", (RuntimeError,), {})("CUDA"))
     assert not is_out_of_memory(RuntimeError("shapes do not match"))
     assert not is_out_of_memory(ValueError("out of memory"))
+
+
+def test_ctrl_c_is_left_alone_once_the_server_of_processes_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was lost when it came as the first record was logged, for which the server was asked for again."""
+    first = fork_server()
+    monkeypatch.setattr(signal, "signal", lambda *_: pytest.fail("Ctrl-C is ignored meanwhile"))
+    assert fork_server() is first
