@@ -139,6 +139,7 @@ def interrupted(arguments: list[str], folder: Path, enough: Callable[[], bool]) 
     """Run on a terminal, press Ctrl-C there when it is enough; the exit code and all that was on the screen."""
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # tests that run in the background inherit that it is ignored
         os.chdir(folder)
         os.execve(arguments[0], arguments, {**os.environ, "TERM": "xterm", "PYTHONWARNINGS": "default"})
     os.set_blocking(terminal, False)
