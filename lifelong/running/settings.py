@@ -49,8 +49,9 @@ class Settings:
         self._code = {name: _sha256(entry.file) for name, entry in self._entries.items() if entry.file}
         self._shared = {scenario.name: (self._model_of(scenario), self._budget_of(scenario)) for scenario in streams}
         self._choices: dict[tuple[str, str], Choice] = {}
-        for scenario, entry in self._pairs:
-            self._choose(scenario.name, entry)
+        for scenario in streams:
+            for entry in (scenario, *methods):
+                self._choose(scenario.name, entry)  # refuses wrong values
 
     def spec(self, scenario: Scenario, strategy: Strategy, seed: int) -> Spec:
         """The fully resolved specification of a cell."""
@@ -64,13 +65,6 @@ class Settings:
         if study is None or not study.chosen.items() <= spec.strategy.parameters.items():
             return None
         return study
-
-    @property
-    def _pairs(self) -> Iterator[tuple[Scenario, Entry]]:
-        for scenario in self._entries.values():
-            if isinstance(scenario, Scenario):
-                yield scenario, scenario
-                yield from ((scenario, entry) for entry in self._entries.values() if isinstance(entry, Strategy))
 
     def _to_run(self, asked: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Without what studies have chosen for other scenarios and strategies than those of the plan."""
