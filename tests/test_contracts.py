@@ -9,8 +9,9 @@ from annotated_types import Gt, Lt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifelong.contracts import PROVIDES, Need, Parameter, Protocol, Strategy, Weight, parameters_of, scenario, strategy
+from lifelong.contracts import PROVIDES, Need, Protocol, Strategy, Weight, scenario, strategy
 from lifelong.errors import UsageError
+from lifelong.parameters import Parameter, parameters_of
 
 if TYPE_CHECKING:
     from nowhere import Setup

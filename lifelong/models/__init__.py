@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from lifelong.contracts import Entry, Parameter, Protocol
+from lifelong.contracts import Entry, Protocol
 from lifelong.errors import UsageError, unknown
 from lifelong.models.extractors import cnn, mlp, slim_resnet18
+from lifelong.parameters import Parameter
 
 if TYPE_CHECKING:
     from avalanche.benchmarks import CLScenario

@@ -12,8 +12,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from lifelong.contracts import Parameter, Strategy
+from lifelong.contracts import Strategy
 from lifelong.errors import UsageError
+from lifelong.parameters import Parameter
 from lifelong.running.board import Board, is_range
 
 DECADES = 100

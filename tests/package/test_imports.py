@@ -16,6 +16,7 @@ MAPPED = (*PLUGINS.values(), "lifelong.leaderboards")
 
 ROOMS = (
     "lifelong.errors",
+    "lifelong.parameters",
     "lifelong.contracts",
     "lifelong.registry",
     "lifelong.structure",

@@ -14,7 +14,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lifelong.contracts import Entry, Parameter, Scenario, Strategy
+from lifelong.contracts import Entry, Scenario, Strategy
+from lifelong.parameters import Parameter
 from lifelong.registry import boards, scenarios, strategies
 
 
