@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lifelong.contracts import Context, Scenario, Strategy, scenario, strategy
     from lifelong.errors import DataError, LifelongError, UsageError
-    from lifelong.running.setup import Setup, load_scenario, load_strategy
+    from lifelong.training.setup import Setup, load_scenario, load_strategy
 
     __version__: str
 
@@ -30,7 +30,7 @@ __all__ = [
 _HOMES = {
     "lifelong.contracts": ("Context", "Scenario", "Strategy", "scenario", "strategy"),
     "lifelong.errors": ("DataError", "LifelongError", "UsageError"),
-    "lifelong.running.setup": ("Setup", "load_scenario", "load_strategy"),
+    "lifelong.training.setup": ("Setup", "load_scenario", "load_strategy"),
 }
 
 

@@ -110,7 +110,7 @@ class Scenario(Entry):
     model: Mapping[str, Any] = field(default_factory=lambda: {"name": "mlp"})
     """The default model: its name, and parameters that differ from the model's own defaults."""
     budget: Mapping[str, Any] = field(default_factory=dict)
-    """Default budget: fields of `lifelong.running.spec.Budget` that differ from its own defaults."""
+    """Default budget: fields of `lifelong.records.spec.Budget` that differ from its own defaults."""
     ordered: bool = False
     """Whether the samples of an experience have an order, in which they have to be trained on, each once."""
     check: Callable[[Context], None] | None = None

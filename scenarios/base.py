@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from avalanche.benchmarks import CLScenario
 
     from lifelong.data.images import ImageData, Name
-    from lifelong.data.streams import Kind
+    from lifelong.data.streams import StreamKind
 
 VAN_DE_VEN = "van de Ven & Tolias 2019, arXiv:1904.07734"
 
@@ -24,7 +24,7 @@ VAN_DE_VEN = "van de Ven & Tolias 2019, arXiv:1904.07734"
 class Way:
     """One way to make a stream: what it is called, what a learner is told, and who described it."""
 
-    kind: Kind
+    kind: StreamKind
     protocol: Protocol
     summary: str
     source: str

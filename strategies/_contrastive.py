@@ -7,7 +7,7 @@ from avalanche.models import SCRModel
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, normalize
 
-from lifelong.running.parts import Parts
+from lifelong.models.parts import Parts
 
 from ._prototypes import NearestMean
 

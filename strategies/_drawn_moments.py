@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Generator
 
-from lifelong.plasticity import Firing, Kind, Moment, Trigger
+from lifelong.plasticity import Firing, Moment, MomentKind, Trigger
 
 
 @dataclass
@@ -28,7 +28,7 @@ class DrawnMoments(Trigger):
         return self._due[layer][moment.step]
 
     def fires(self, moment: Moment) -> Firing | None:
-        if moment.kind is not Kind.STEP:
+        if moment.kind is not MomentKind.STEP:
             return None
         layers = {layer: float(steps[moment.step]) for layer, steps in self._due.items() if steps[moment.step]}
         return Firing(self.name, layers=layers) if layers else None

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lifelong.data.drawing import Reader
 from lifelong.errors import UsageError
-from lifelong.running.seeds import drawing_from
+from lifelong.seeds import drawing_from
 
 from ._noise import own_generator
 

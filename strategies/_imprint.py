@@ -11,7 +11,7 @@ from avalanche.models import IncrementalClassifier, MultiHeadClassifier, avalanc
 from torch import Tensor, nn
 
 from lifelong.errors import UsageError
-from lifelong.plasticity import Batch, Firing, Kind, Moment, Operator, Outcome, Trigger
+from lifelong.plasticity import Batch, Firing, Moment, MomentKind, Operator, Outcome, Trigger
 from lifelong.structure import Growth, Initialiser, Layer, Role, Start, Structure, create_units
 from lifelong.structure.contexts import evaluating
 
@@ -34,7 +34,7 @@ class Surprising(Trigger):
             raise UsageError(f"threshold = {self.threshold} of the error is not in [0, 1); the default is 0.9")
 
     def fires(self, moment: Moment) -> Firing | None:
-        if moment.kind is not Kind.STEP or moment.batch is None:
+        if moment.kind is not MomentKind.STEP or moment.batch is None:
             return None
         error = float(_errors(moment.batch).max())
         return Firing(self.name, error) if error > self.threshold else None

@@ -10,7 +10,7 @@ from avalanche.core import SupervisedPlugin
 from torch import Tensor, nn
 
 from lifelong.errors import UsageError
-from lifelong.structure.optimizers import add_parameters, drop_parameters
+from lifelong.structure.holding.optimizers import add_parameters, drop_parameters
 
 from ._noise import check_drawable, draw_anew, own_generator
 

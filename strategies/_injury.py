@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from lifelong.errors import UsageError, unknown
-from lifelong.plasticity import Firing, Kind, Moment, Outcome, RemoveLayer, Trigger
+from lifelong.plasticity import Firing, Moment, MomentKind, Outcome, RemoveLayer, Trigger
 from lifelong.structure import Structure
 
 
@@ -24,8 +24,8 @@ class Arrival(Trigger):
     _arrived: int = field(default=0, init=False)
 
     def fires(self, moment: Moment) -> Firing | None:
-        self._arrived += moment.kind is Kind.START
-        arrives = moment.kind is Kind.START and self._arrived == self.number
+        self._arrived += moment.kind is MomentKind.START
+        arrives = moment.kind is MomentKind.START and self._arrived == self.number
         return Firing(self.name, float(self.number)) if arrives else None
 
 

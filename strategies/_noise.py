@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lifelong.errors import UsageError
-from lifelong.running.seeds import drawing_from
+from lifelong.seeds import drawing_from
 
 
 def own_generator(use: str) -> Generator:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from lifelong.data.drawing import Reader
-from lifelong.running.parts import Parts
+from lifelong.models.parts import Parts
 from lifelong.structure.contexts import evaluating
 
 Learning = Literal["first", "always", "never"]

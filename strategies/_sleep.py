@@ -13,7 +13,7 @@ from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from torch import Generator, nn
 
 from lifelong.data.loading import read_by_batch
-from lifelong.running.seeds import drawing_from
+from lifelong.seeds import drawing_from
 
 SALT = 0x736C6570
 """Makes the seed of sleep training's; any constant would do."""

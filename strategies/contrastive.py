@@ -44,8 +44,8 @@ def scr(
         flip: whether half of these views are mirrored.
         noise: deviation of the noise on the other view of what is no image.
     """
-    from lifelong.running.seeds import untouched_generators
-    from lifelong.structure.optimizers import add_parameters, drop_parameters
+    from lifelong.seeds import untouched_generators
+    from lifelong.structure.holding.optimizers import add_parameters, drop_parameters
     from lifelong.workarounds.contrastive import WorkingSCR
 
     from ._contrastive import ContrastiveNetwork, Crops

@@ -51,9 +51,9 @@ def random_growth(setup: Setup, of: str = "dropin", parameters: dict[str, Any] =
 
     from ._drawn_moments import DrawnMoments
 
-    if setup.rehearsal is None:
+    if setup.dry_run is None:
         raise UsageError("random-growth has to know the stream: run it on a board, and make no control of it")
-    setup.rehearsal.check(of, parameters)
+    setup.dry_run.check(of, parameters)
     _updates(setup, samples=1)
     moments = DrawnMoments()
     plugin = Plasticity(Rule(when=moments, what=Grow(moments.due)))
@@ -67,11 +67,11 @@ def _draw_moments(setup: Setup, plugin: Plasticity, of: str, parameters: dict[st
 
     (rule,) = plugin.rules
     assert isinstance(rule.when, DrawnMoments)
-    assert setup.rehearsal is not None
+    assert setup.dry_run is not None
     generator = own_generator("random growth")
-    widths = setup.rehearsal.widths(of, parameters)
+    widths = setup.dry_run.widths(of, parameters)
     added = {layer: max(0, units - widths.initial[layer]) for layer, units in widths.final.items()}
-    updates = [_updates(setup, len(experience.dataset)) for experience in setup.rehearsal.stream]
+    updates = [_updates(setup, len(experience.dataset)) for experience in setup.dry_run.stream]
     rule.when.draw(added, sum(updates), generator)
 
 

@@ -39,7 +39,7 @@ def generative_replay(
         latent: dimensions of its code.
         generator_lr: learning rate of its Adam.
     """
-    from lifelong.running.seeds import untouched_generators
+    from lifelong.seeds import untouched_generators
 
     from ._generative import VAE, DreamReplay
 

@@ -59,12 +59,12 @@ def matched_average(setup: Setup, of: str = "dropin", parameters: dict[str, Any]
 
 
 def _matched(setup: Setup, of: str, parameters: dict[str, Any], size: Literal["initial", "final", "average"]) -> Any:
-    from lifelong.running.rehearsal import changers
+    from lifelong.training.dry_run import changers
 
-    if setup.rehearsal is None:
+    if setup.dry_run is None:
         raise UsageError("a matched control has to know the stream: run it on a board, and make no control of it")
     if size != "initial":
-        setup.rehearsal.check(of, parameters)
+        setup.dry_run.check(of, parameters)
     made = setup.other(of, parameters)
     rules = changers(of, made)
     made.plugins = [plugin for plugin in made.plugins if plugin not in rules]
@@ -79,9 +79,9 @@ def _resize(setup: Setup, of: str, parameters: dict[str, Any], size: Literal["fi
 
     from lifelong.structure import Fresh, Structure, create_units, reinitialise_units, remove_units
 
-    assert setup.rehearsal is not None
+    assert setup.dry_run is not None
     state = get_rng_state()
-    widths: Mapping[str, float] = getattr(setup.rehearsal.widths(of, parameters), size)
+    widths: Mapping[str, float] = getattr(setup.dry_run.widths(of, parameters), size)
     set_rng_state(state)
     structure = Structure(setup.model, *setup.inputs, optimizer=setup.optimizer)
     for name, width in widths.items():

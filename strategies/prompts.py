@@ -42,8 +42,8 @@ def l2p(
         top_k: prompts that each image is given.
         sim_coefficient: weight of the similarity between images and the keys of their prompts, the paper's lambda.
     """
-    from lifelong.running.seeds import untouched_generators
-    from lifelong.structure.optimizers import add_parameters, drop_parameters
+    from lifelong.seeds import untouched_generators
+    from lifelong.structure.holding.optimizers import add_parameters, drop_parameters
 
     from ._prompts import PromptedTransformer, PromptTraining, make_transformer
 

@@ -47,7 +47,7 @@ def self_building_skips(setup: Setup) -> Any:
     Raises:
         UsageError: if the network has no `nn.ReLU` modules.
     """
-    from lifelong.structure.optimizers import put_in_order
+    from lifelong.structure.holding.optimizers import put_in_order
 
     from ._gates import replace_rectifiers
 

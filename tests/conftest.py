@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from lifelong.running.board import load_board
-from lifelong.running.plan import Wishes, make_plan
-from lifelong.running.provenance import provenance
-from lifelong.running.records import Record, Store
-from lifelong.running.spec import Spec
+from lifelong.boards.board import load_board
+from lifelong.boards.plan import Wishes, make_plan
+from lifelong.records.provenance import provenance
+from lifelong.records.record import Record
+from lifelong.records.spec import Spec
+from lifelong.records.store import Store
 
 LEVELS = {"naive": 0.4, "replay": 0.6, "joint": 0.9}
 Make = Callable[..., Record]

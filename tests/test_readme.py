@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lifelong.running.published import Published
-from lifelong.running.records import Store
+from lifelong.records.published import Published
+from lifelong.records.store import Store
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 FILES = {

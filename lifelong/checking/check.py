@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from lifelong.boards.board import Board
+from lifelong.boards.plan import AtHand, Cell, Wishes, make_plan
 from lifelong.checking.answers import Answer, Check, failed, not_applicable
 from lifelong.checking.hiding import (
     answers_without_boundaries,
@@ -24,9 +26,7 @@ from lifelong.checking.subject import SEED, Subject
 from lifelong.checking.training import is_built, keeps_the_budget, learns, trains
 from lifelong.contracts import Context, Strategy
 from lifelong.registry import strategies
-from lifelong.running.arithmetic import arithmetic
-from lifelong.running.board import Board
-from lifelong.running.plan import AtHand, Cell, Wishes, make_plan
+from lifelong.training.arithmetic import arithmetic
 
 CHECKS: tuple[Check, ...] = (
     is_built,

@@ -13,11 +13,11 @@ from lifelong.checking.trial import Trial
 from lifelong.checking.twins import Change, other_future, other_tests, twin
 from lifelong.contracts import Scenario, Strategy
 from lifelong.data.resident import images_of
-from lifelong.running import checkpoint
-from lifelong.running.checkpoint import Progress
-from lifelong.running.meter import meter_of
-from lifelong.running.setup import build_benchmark, prepare
-from lifelong.running.spec import Spec
+from lifelong.records.spec import Spec
+from lifelong.training import checkpoint
+from lifelong.training.checkpoint import Progress
+from lifelong.training.meter import meter_of
+from lifelong.training.setup import build_benchmark, prepare
 
 SEED, OTHER_SEED = 0, 1
 

@@ -14,10 +14,10 @@ from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor
 
 from lifelong.contracts import Scenario
-from lifelong.running.checkpoint import Progress
-from lifelong.running.evaluation import listen
-from lifelong.running.seeds import RandomState
-from lifelong.running.training import train
+from lifelong.seeds import RandomState
+from lifelong.training.checkpoint import Progress
+from lifelong.training.evaluation import listen
+from lifelong.training.experiences import train
 
 Weights = dict[str, Tensor]
 """Every tensor of a network's state by name."""

@@ -13,7 +13,7 @@ from lifelong.data.drawing import Reader
 from lifelong.data.images import Samples
 from lifelong.data.resident import Images
 from lifelong.data.streams import Streams, benchmark_of
-from lifelong.running.seeds import untouched_generators
+from lifelong.seeds import untouched_generators
 
 Change = Callable[[str, list[Samples]], list[Samples]]
 """From a stream's name and the samples of each of its experiences to what they are in the twin, as many."""

@@ -12,7 +12,7 @@ from lifelong.commands.options import Form
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
-    from lifelong.reporting.statistics.targets import Outcome
+    from lifelong.reporting.statistics.targets import TargetOutcome
 
 
 def baselines(
@@ -36,14 +36,14 @@ def baselines(
         listing.print_rows(stdout(), [{name: row[name] for name in shown} for row in rows(found)])
 
 
-def _of_all_boards() -> dict[str, list[Outcome]]:
+def _of_all_boards() -> dict[str, list[TargetOutcome]]:
     """By its name, what the published records of each installed board with targets come to."""
+    from lifelong.boards.board import load_board
+    from lifelong.boards.plan import AtHand, Wishes, make_plan
+    from lifelong.records.published import Published
     from lifelong.registry import boards
     from lifelong.reporting.statistics.scores import contests
     from lifelong.reporting.statistics.targets import outcomes
-    from lifelong.running.board import load_board
-    from lifelong.running.plan import AtHand, Wishes, make_plan
-    from lifelong.running.published import Published
 
     found = {}
     for name, file in boards().items():

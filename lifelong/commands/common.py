@@ -17,15 +17,16 @@ from lifelong.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lifelong.boards.board import Board
+    from lifelong.boards.plan import Plan, Wishes
     from lifelong.contracts import Role
+    from lifelong.records.record import Record
+    from lifelong.records.store import Store
     from lifelong.reporting.statistics.scores import Contest
     from lifelong.reporting.text.rankings import Format
-    from lifelong.running.board import Board
-    from lifelong.running.job import Job
     from lifelong.running.launch import Options
-    from lifelong.running.plan import Plan, Wishes
-    from lifelong.running.records import Record, Store
     from lifelong.running.scheduler import Advanced
+    from lifelong.training.job import Job
 
 RESUMES = "what is done is kept, and the same command goes on from there"
 
@@ -105,7 +106,7 @@ def writing_to(folder: Path, kept: str = "") -> Iterator[None]:
     Raises:
         UsageError: if it cannot.
     """
-    from lifelong.running.records import why
+    from lifelong.records.record import why
 
     try:
         yield
@@ -161,9 +162,9 @@ def print_board(
     Raises:
         UsageError: if a name, a parameter or a file is wrong, or the file cannot be written.
     """
+    from lifelong.records.published import as_lines
     from lifelong.reporting.statistics.standings import standings
     from lifelong.reporting.text.rankings import print_tables, render
-    from lifelong.running.published import as_lines
 
     if form == Form.jsonl:
         _, records = records_of(name, wishes, out, published)
@@ -184,7 +185,7 @@ def metrics_of(wished: Sequence[str] | None, board: Board) -> list[str]:
     Raises:
         UsageError: if there is no metric of such a name.
     """
-    from lifelong.measures.metrics import metric_name
+    from lifelong.records.metrics import metric_name
 
     return list(dict.fromkeys(map(metric_name, wished or board.metrics)))
 
@@ -209,9 +210,9 @@ def records_of(name: str, wishes: Wishes, out: Path, published: Path | None = No
     Raises:
         UsageError: if a name, a parameter or a file is wrong.
     """
-    from lifelong.running.board import load_board
-    from lifelong.running.plan import make_plan
-    from lifelong.running.published import Published
+    from lifelong.boards.board import load_board
+    from lifelong.boards.plan import make_plan
+    from lifelong.records.published import Published
 
     if published is None:
         made, store = planned(name, wishes, out)
@@ -248,8 +249,9 @@ def write_out(path: Path | None, content: str) -> None:
     if path is None:
         sys.stdout.write(content)
         return
-    from lifelong.running.published import compressed
-    from lifelong.running.records import why, write_whole
+    from lifelong.records.published import compressed
+    from lifelong.records.record import why
+    from lifelong.records.store import write_whole
 
     written = compressed(content) if path.suffix == ".gz" else content.encode()
     try:
@@ -263,9 +265,9 @@ def write_out(path: Path | None, content: str) -> None:
 
 def planned(name: str, wishes: Wishes, out: Path) -> tuple[Plan, Store]:
     """A board's cells, compared with the records in the output folder."""
-    from lifelong.running.board import load_board
-    from lifelong.running.plan import make_plan
-    from lifelong.running.records import Store
+    from lifelong.boards.board import load_board
+    from lifelong.boards.plan import make_plan
+    from lifelong.records.store import Store
 
     loaded = load_board(name)
     store = Store(out.expanduser(), loaded.name)
@@ -309,6 +311,6 @@ def say_damaged(made: Plan, store: Store) -> None:
 
 def say(sentence: str) -> None:
     """To the person, not into the table."""
-    from lifelong.running.bounds import plain
+    from lifelong.records.bounds import plain
 
     print("\n".join(map(plain, sentence.splitlines())), file=sys.stderr, flush=True)

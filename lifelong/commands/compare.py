@@ -15,12 +15,12 @@ from lifelong.commands.options import RESULTS, Form, Out, Published, Scenarios, 
 from lifelong.errors import UsageError, unknown
 
 if TYPE_CHECKING:
+    from lifelong.boards.board import Board
     from lifelong.contracts import Strategy
     from lifelong.reporting.statistics.comparison import Comparison, Pair
     from lifelong.reporting.statistics.scores import Contest
     from lifelong.reporting.text.comparisons import Order
     from lifelong.reporting.text.rankings import Format
-    from lifelong.running.board import Board
 
 
 def compare(

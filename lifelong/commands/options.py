@@ -12,7 +12,7 @@ import typer
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
-    from lifelong.running.plan import Wishes
+    from lifelong.boards.plan import Wishes
 
 
 class Form(StrEnum):
@@ -76,6 +76,6 @@ def timeout_of(text: str) -> float | None:
 
 def wishes_of(strategy: list[str] | None, scenario: list[str] | None, seeds: str, settings: list[str] | None) -> Wishes:
     """What a command's options ask for beside the board."""
-    from lifelong.running.plan import Wishes
+    from lifelong.boards.plan import Wishes
 
     return Wishes(tuple(scenario or ()), tuple(strategy or ()), seeds, tuple(settings or ()))

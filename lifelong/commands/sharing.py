@@ -116,7 +116,7 @@ def merge(
 ) -> None:
     """Put records from several machines into one folder. Nothing there is overwritten; conflicts are kept and told."""
     from lifelong.errors import UsageError
-    from lifelong.running.merge import merge as merged
+    from lifelong.records.merge import merge as merged
 
     outcomes: Counter[str] = Counter()
     for one in merged(places, out.expanduser()):

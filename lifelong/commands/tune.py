@@ -27,16 +27,16 @@ from lifelong.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lifelong.running.board import Board
+    from lifelong.boards.board import Board
+    from lifelong.boards.plan import Wishes
+    from lifelong.boards.tuning import Tuning
     from lifelong.running.launch import Options
-    from lifelong.running.plan import Wishes
-    from lifelong.running.tuning import Tuning
     from lifelong.tuning.study import Study
 
 TUNING = Path("tuning")
 
 
-class Protocol(StrEnum):
+class TuningProtocol(StrEnum):
     first = "first"
     validation = "validation"
 
@@ -48,7 +48,7 @@ def tune(
     trials: Annotated[int | None, typer.Option(min=1, help="Of each strategy; else the board's, or 20.")] = None,
     seeds: Annotated[str, typer.Option("--seeds", help="Of each trial; else the board's, or 100-101.")] = "",
     protocol: Annotated[
-        Protocol | None, typer.Option(help="A trial sees the first three experiences, or the whole stream.")
+        TuningProtocol | None, typer.Option(help="A trial sees the first three experiences, or the whole stream.")
     ] = None,
     settings: Sets = None,
     out: Annotated[Path, typer.Option("--out", help="The folder of studies and of their runs' records.")] = TUNING,
@@ -65,9 +65,9 @@ def tune(
         import optuna
     except ImportError:
         raise UsageError("tuning needs Optuna: pip install 'lifelong[tune]'") from None
-    from lifelong.running.board import load_board
+    from lifelong.boards.board import load_board
+    from lifelong.records.store import Store
     from lifelong.running.launch import Options
-    from lifelong.running.records import Store
     from lifelong.tuning.outcome import as_toml, outcome_of, print_outcomes
     from lifelong.tuning.studies import studies_of
 
@@ -92,7 +92,7 @@ def tune(
         raise typer.Exit(1)
 
 
-def _effort(board: Board, trials: int | None, seeds: str, protocol: Protocol | None) -> Tuning:
+def _effort(board: Board, trials: int | None, seeds: str, protocol: TuningProtocol | None) -> Tuning:
     """The board's own, with what the user wants otherwise.
 
     Raises:
@@ -100,8 +100,8 @@ def _effort(board: Board, trials: int | None, seeds: str, protocol: Protocol | N
     """
     from pydantic import ValidationError
 
-    from lifelong.running.plan import parse_seeds
-    from lifelong.running.tuning import Tuning
+    from lifelong.boards.plan import parse_seeds
+    from lifelong.boards.tuning import Tuning
 
     effort: dict[str, Any] = (board.tuning or Tuning()).model_dump()
     asked = {"trials": trials, "seeds": parse_seeds(seeds) if seeds else None, "protocol": protocol and protocol.value}

@@ -14,7 +14,7 @@ from lifelong.commands.common import protocols, say, stderr, stoppable
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
-    from lifelong.running.records import Record
+    from lifelong.records.record import Record
 
 wandb_app = typer.Typer(no_args_is_help=True, help="Records and Weights & Biases.")
 
@@ -56,8 +56,8 @@ def push_(
 
 def _records(place: Path) -> list[Record]:
     """Every record in a place, each once."""
+    from lifelong.records.sources import find
     from lifelong.reporting.wandb.record import run_id
-    from lifelong.running.sources import find
 
     records: dict[str, Record] = {}
     for found in find(place):
@@ -113,8 +113,8 @@ def workspace_(
 def _choices(board: str) -> list[dict[str, str]]:
     if not board:
         return [{}]
+    from lifelong.boards.board import load_board
     from lifelong.registry import scenarios
-    from lifelong.running.board import load_board
 
     loaded = load_board(board)
     return [{"board": loaded.name, "scenario": scenarios.get(name).name} for name in loaded.scenarios]

@@ -16,12 +16,12 @@ from lifelong.data.images import ImageData, Samples
 from lifelong.data.resident import Images
 from lifelong.data.streams import PixelMap, Streams, benchmark_of, generator, permutation, rotation
 from lifelong.errors import UsageError
-from lifelong.measures.detection import Drift, Kind
+from lifelong.measures.detection import Drift, DriftKind
 
 Numbers = npt.NDArray[np.int64]
 
 FIRST = "as they are"
-TURNS: tuple[tuple[Kind, str], ...] = (
+TURNS: tuple[tuple[DriftKind, str], ...] = (
     ("abrupt", "permuted"),
     ("gradual", "turned"),
     ("recurring", FIRST),

@@ -23,14 +23,14 @@ from lifelong.data.images import ImageData
 from lifelong.data.resident import Images, resident_dataset
 from lifelong.errors import UsageError
 
-Kind = Literal["class", "domain", "task", "permuted", "rotated"]
+StreamKind = Literal["class", "domain", "task", "permuted", "rotated"]
 """How a data set becomes a stream (see `make_benchmark`)."""
 
 HALF_TURN = 180.0
 
 
 def make_benchmark(
-    kind: Kind, data: ImageData, context: Context, *, experiences: int = 5, validation: float = 0.0
+    kind: StreamKind, data: ImageData, context: Context, *, experiences: int = 5, validation: float = 0.0
 ) -> CLScenario:
     """A stream of experiences made from one data set.
 

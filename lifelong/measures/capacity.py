@@ -8,7 +8,7 @@ from avalanche.models import IncrementalClassifier, MultiHeadClassifier
 from avalanche.models.utils import is_multi_task_module
 from torch import Tensor, nn
 
-from lifelong.structure import Count, count
+from lifelong.structure import NetworkTally, count
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def measure(model: nn.Module, x: Tensor, task_labels: Tensor) -> Size:
     return Size(found.parameters, found.live_parameters, _hidden_units(model, found), found.macs, found.live_macs)
 
 
-def _hidden_units(model: nn.Module, found: Count) -> int:
+def _hidden_units(model: nn.Module, found: NetworkTally) -> int:
     """Live units of all layers but the classifiers: Avalanche's, else the last layer that has units."""
     layers = {name: tally.live_units for name, tally in found.layers.items() if tally.units}
     return sum(layers.values()) - sum(layers[name] for name in _classifiers(model) & set(layers) or list(layers)[-1:])

@@ -15,7 +15,7 @@ from typing import Literal
 
 from lifelong.errors import UsageError
 
-Kind = Literal["abrupt", "gradual", "recurring"]
+DriftKind = Literal["abrupt", "gradual", "recurring"]
 """All samples are of a new concept at once; more and more of them are; all are of an earlier one again."""
 
 WINDOW = 200
@@ -30,12 +30,12 @@ class Drift:
         start: updates made on the old concept alone.
         end: updates made when the last batch with a sample of the old concept is over; `start` where the change is
             sudden and falls between two batches.
-        kind: see `Kind`.
+        kind: see `DriftKind`.
     """
 
     start: int
     end: int
-    kind: Kind
+    kind: DriftKind
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.end:
@@ -112,4 +112,4 @@ def _check(raised: Sequence[int], drifts: Sequence[Drift], steps: int, window: i
         raise UsageError(f"alarms from step {raised[0]} to {raised[-1]} are not all within a stream of {steps}")
 
 
-__all__ = ["WINDOW", "Detection", "Drift", "Kind", "detection"]
+__all__ = ["WINDOW", "Detection", "Drift", "DriftKind", "detection"]

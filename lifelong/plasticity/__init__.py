@@ -4,7 +4,7 @@ selects, *what* operator changes them, *how* new weights start. `Plasticity` app
 
 from lifelong.plasticity.amounts import Cosine, Cubic, Schedule, UntilDrop
 from lifelong.plasticity.events import Event
-from lifelong.plasticity.moment import Batch, Kind, Moment
+from lifelong.plasticity.moment import Batch, Moment, MomentKind
 from lifelong.plasticity.operators import (
     CreateSynapses,
     Freeze,
@@ -93,13 +93,13 @@ __all__ = [
     "GradientNorm",
     "Grow",
     "InsertLayer",
-    "Kind",
     "Lowest",
     "Magnitude",
     "Mark",
     "MeanActivation",
     "Merge",
     "Moment",
+    "MomentKind",
     "MutualFreezing",
     "Operator",
     "Outcome",

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from lifelong.plasticity.moment import Moment
 from lifelong.structure import Layer
-from lifelong.structure.choosing import frozen_numbers
-from lifelong.structure.marks import alive, frozen
+from lifelong.structure.holding.marks import alive, frozen
+from lifelong.structure.operators.choosing import frozen_numbers
 
 
 def free_units(moment: Moment, layer: str) -> Tensor:

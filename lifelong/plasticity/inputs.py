@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lifelong.errors import UsageError
-from lifelong.running.seeds import untouched_generators
+from lifelong.seeds import untouched_generators
 from lifelong.structure import Structure, StructureError
 
 

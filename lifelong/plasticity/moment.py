@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from avalanche.models import avalanche_forward
@@ -17,11 +16,8 @@ from lifelong.plasticity.activations import Activations
 from lifelong.plasticity.following import carry_units, renamed_keys, twins
 from lifelong.structure import Change, Closure, Layer, Structure
 
-if TYPE_CHECKING:
-    from lifelong.plasticity.triggers.base import Firing
 
-
-class Kind(StrEnum):
+class MomentKind(StrEnum):
     """When a rule is asked. Of a task-free stream only the steps are told: all else would give its boundaries away."""
 
     START = "experience starts"
@@ -29,6 +25,21 @@ class Kind(StrEnum):
     """After each update: the batch is that of the update, and parameters still hold its gradients."""
     EPOCH = "epoch ends"
     END = "experience ends"
+
+
+@dataclass(frozen=True)
+class Firing:
+    """That a trigger fired.
+
+    Attributes:
+        trigger: its name, as records show it.
+        value: what it saw: a z-score, a loss, a rank; None where there is no such number.
+        layers: for which layers, with what it saw of each; None for all of the rule's.
+    """
+
+    trigger: str
+    value: float | None = None
+    layers: Mapping[str, float] | None = None
 
 
 @dataclass
@@ -103,7 +114,7 @@ class Moment:
         firing: what the trigger saw, once it has fired; None before.
     """
 
-    kind: Kind
+    kind: MomentKind
     step: int
     layers: Sequence[str]
     structure: Structure
@@ -129,7 +140,7 @@ class Moment:
         return self._measured("accuracy")
 
     def _measured(self, name: str) -> float | None:
-        if self.kind is not Kind.STEP:
+        if self.kind is not MomentKind.STEP:
             return self.averages.get(name)
         return None if self.batch is None else float(getattr(self.batch, name))
 
@@ -166,4 +177,4 @@ class Moment:
         return closure
 
 
-__all__ = ["Batch", "Kind", "Memory", "Moment"]
+__all__ = ["Batch", "Firing", "Memory", "Moment", "MomentKind"]

@@ -20,12 +20,12 @@ from lifelong.plasticity.companions import check_companions
 from lifelong.plasticity.events import Event, followed
 from lifelong.plasticity.following import twins
 from lifelong.plasticity.inputs import example_inputs, inputs_of, is_of, structure_of
-from lifelong.plasticity.moment import Batch, Kind, Memory, Moment
+from lifelong.plasticity.moment import Batch, Memory, Moment, MomentKind
 from lifelong.plasticity.rule import Rule
 from lifelong.plasticity.triggers.base import asked
-from lifelong.running.seeds import drawing_from
+from lifelong.seeds import drawing_from
 from lifelong.structure import Change, Structure
-from lifelong.structure.optimizers import drop_parameters
+from lifelong.structure.holding.optimizers import drop_parameters
 
 
 class Plasticity(SupervisedPlugin):
@@ -109,7 +109,7 @@ class Plasticity(SupervisedPlugin):
         self._experience += is_end(experience, "first")
         self._attach(strategy)
         if self.boundaries and is_end(experience, "first"):
-            self._ask(Kind.START, strategy)
+            self._ask(MomentKind.START, strategy)
 
     def before_forward(self, *_: object, **__: object) -> None:
         if self._activations.layers:
@@ -126,16 +126,16 @@ class Plasticity(SupervisedPlugin):
             strategy.mb_x, strategy.mb_y, strategy.mb_task_id, strategy.mb_output.detach(), strategy._criterion
         )
         self._averages.add(self._batch)
-        self._ask(Kind.STEP, strategy)
+        self._ask(MomentKind.STEP, strategy)
 
     def after_training_epoch(self, strategy: Any, **_: object) -> None:
         if self.boundaries and is_end(strategy.experience, "last"):
             self._averages.close()
-            self._ask(Kind.EPOCH, strategy)
+            self._ask(MomentKind.EPOCH, strategy)
 
     def after_training_exp(self, strategy: Any, **_: object) -> None:
         if self.boundaries and is_end(strategy.experience, "last"):
-            self._ask(Kind.END, strategy)
+            self._ask(MomentKind.END, strategy)
         self._batch = None
 
     def carry(self, change: Change, network: nn.Module) -> None:
@@ -216,10 +216,10 @@ class Plasticity(SupervisedPlugin):
             dict.fromkeys(layer for rule, targets in pairs if rule.watches for layer in targets.values())
         )
 
-    def _ask(self, kind: Kind, strategy: Any) -> None:
+    def _ask(self, kind: MomentKind, strategy: Any) -> None:
         """Ask every rule; all take note of an update before any acts on it."""
         moments = [self._moment(kind, targets) for targets in self._targets]
-        if kind is Kind.STEP:
+        if kind is MomentKind.STEP:
             for rule, moment, targets in zip(self.rules, moments, self._targets, strict=True):
                 rule.observe(moment, targets)
         for number, (rule, moment) in enumerate(zip(self.rules, moments, strict=True)):
@@ -230,7 +230,7 @@ class Plasticity(SupervisedPlugin):
                         happenings = rule.act(moment, chosen, self._targets[number])
                         self.events.extend(followed(happenings, moment, strategy, self._experience))
 
-    def _moment(self, kind: Kind, targets: dict[str, str]) -> Moment:
+    def _moment(self, kind: MomentKind, targets: dict[str, str]) -> Moment:
         return Moment(
             kind=kind,
             step=self._step,

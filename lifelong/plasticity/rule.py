@@ -13,11 +13,11 @@ from lifelong.errors import UsageError
 from lifelong.plasticity.activations import check_watchable
 from lifelong.plasticity.checks import check_numbers
 from lifelong.plasticity.following import renamed, twins
-from lifelong.plasticity.moment import Moment
+from lifelong.plasticity.moment import Firing, Moment
 from lifelong.plasticity.operators import NOTHING, Operator, Outcome
 from lifelong.plasticity.scores.base import SynapseScore, UnitScore
 from lifelong.plasticity.selection import Selection
-from lifelong.plasticity.triggers.base import Firing, Reading, Trigger
+from lifelong.plasticity.triggers.base import Reading, Trigger
 from lifelong.structure import Change, Role, Structure, StructureError
 
 

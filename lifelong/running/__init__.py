@@ -1,1 +1,1 @@
-"""Planning runs, running one, running many, and the records that they leave."""
+"""Many runs: a process for each, in the order of a plan."""

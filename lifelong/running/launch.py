@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lifelong.boards.plan import Cell, Plan
 from lifelong.contracts import Context
 from lifelong.errors import UsageError
-from lifelong.running.job import Job
-from lifelong.running.plan import Cell, Plan
-from lifelong.running.records import Record, Store, set_aside
+from lifelong.records.record import Record
+from lifelong.records.store import Store, set_aside
 from lifelong.running.scheduler import Advanced, Finished, refuse_what_cannot_be_built, run_all
+from lifelong.training.job import Job
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ with warnings.catch_warnings():
 
     from lifelong.measures.capacity import measure
     from lifelong.models import MODELS  # noqa: F401
+    from lifelong.records.provenance import provenance
     from lifelong.registry import scenarios, strategies
-    from lifelong.running import checkpoint, worker  # noqa: F401
-    from lifelong.running.provenance import provenance
+    from lifelong.running import worker  # noqa: F401
+    from lifelong.training import checkpoint  # noqa: F401
 
 torch.set_num_threads(1)
 _model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from lifelong.errors import UsageError
-from lifelong.running.job import Job
-from lifelong.running.records import Record, Status, read
+from lifelong.records.record import Record, Status, read
 from lifelong.running.worker import failure, run_job, try_out
+from lifelong.training.job import Job
 
 
 @dataclass(frozen=True)

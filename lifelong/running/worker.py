@@ -16,10 +16,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from lifelong.errors import UsageError
+from lifelong.records.provenance import peak_memory_mb, provenance
+from lifelong.records.record import Record, Status
 from lifelong.registry import scenarios, strategies
-from lifelong.running.job import Job
-from lifelong.running.provenance import peak_memory_mb, provenance
-from lifelong.running.records import Record, Status
+from lifelong.training.job import Job
 
 
 def try_out(jobs: Sequence[Job], connection: Connection) -> None:
@@ -42,7 +42,7 @@ def try_out(jobs: Sequence[Job], connection: Connection) -> None:
 
 
 def _build_each(jobs: Sequence[Job]) -> None:
-    from lifelong.running.setup import build_benchmark, prepare
+    from lifelong.training.setup import build_benchmark, prepare
 
     kinds = {job.spec.model_copy(update={"seed": 0}).key: job for job in reversed(jobs)}
     for _, group in groupby(sorted(kinds.values(), key=lambda job: job.spec.setting), lambda job: job.spec.setting):
@@ -60,7 +60,7 @@ def run_job(job: Job, connection: Connection) -> None:
     """
     _settle_in(job.store.log(job.spec))
     try:
-        from lifelong.running.execute import execute  # heavy: the parent, which starts this, does without
+        from lifelong.training.execute import execute  # heavy: the parent, which starts this, does without
 
         record = execute(
             job,

@@ -5,34 +5,34 @@ that know nothing of it. Start with `Structure`.
 """
 
 from lifelong.structure.blueprint import blueprint, rebuild
-from lifelong.structure.capture import Closure
-from lifelong.structure.change import NEW, Change
-from lifelong.structure.counting import Count, Tally, count
+from lifelong.structure.counting import NetworkTally, Tally, count
 from lifelong.structure.errors import StructureError
-from lifelong.structure.freezing import freeze_units, frozen_units, unfreeze_units
-from lifelong.structure.gradmax import GradMax
-from lifelong.structure.initialisers import Copy, Fresh, Growth, Initialiser, Start, ZeroFanOut
-from lifelong.structure.layer import Layer, Role, Slot
-from lifelong.structure.layers import insert_layer, remove_layer
-from lifelong.structure.orthogonal import OrthogonalActivations, OrthogonalWeights
-from lifelong.structure.residual import ResidualFit
+from lifelong.structure.holding.change import NEW, Change
+from lifelong.structure.operators.freezing import freeze_units, frozen_units, unfreeze_units
+from lifelong.structure.operators.layers import insert_layer, remove_layer
+from lifelong.structure.operators.synapses import create_synapses, prune_synapses, pruned_synapses
+from lifelong.structure.operators.units import create_units, merge_units, reinitialise_units, remove_units, split_units
+from lifelong.structure.reading.layer import Layer, Role, Slot
+from lifelong.structure.reading.tracing import Flow
+from lifelong.structure.starting.capture import Closure
+from lifelong.structure.starting.gradmax import GradMax
+from lifelong.structure.starting.initialisers import Copy, Fresh, Growth, Initialiser, Start, ZeroFanOut
+from lifelong.structure.starting.orthogonal import OrthogonalActivations, OrthogonalWeights
+from lifelong.structure.starting.residual import ResidualFit
 from lifelong.structure.structure import Structure
-from lifelong.structure.synapses import create_synapses, prune_synapses, pruned_synapses
-from lifelong.structure.tracing import Flow
-from lifelong.structure.units import create_units, merge_units, reinitialise_units, remove_units, split_units
 
 __all__ = [
     "NEW",
     "Change",
     "Closure",
     "Copy",
-    "Count",
     "Flow",
     "Fresh",
     "GradMax",
     "Growth",
     "Initialiser",
     "Layer",
+    "NetworkTally",
     "OrthogonalActivations",
     "OrthogonalWeights",
     "ResidualFit",

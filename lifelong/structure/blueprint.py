@@ -21,14 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
-from lifelong.structure.attention import HeadAttention, free_heads
-from lifelong.structure.drawing import draw
 from lifelong.structure.errors import StructureError
-from lifelong.structure.layers import Inserted, Removed, build_from
-from lifelong.structure.marks import is_mark, marks, masks, owner, set_alive, set_frozen, tensor_of
+from lifelong.structure.holding.marks import is_mark, marks, masks, owner, set_alive, set_frozen, tensor_of
+from lifelong.structure.holding.statistics import hold_statistics
+from lifelong.structure.holding.undo import undone_on_error
+from lifelong.structure.operators.layers import Inserted, Removed, build_from
+from lifelong.structure.reading.attention import HeadAttention, free_heads
 from lifelong.structure.sizes import attributes, is_consistent, set_attributes, sync_attributes
-from lifelong.structure.statistics import hold_statistics
-from lifelong.structure.undo import undone_on_error
+from lifelong.structure.starting.drawing import draw
 
 VERSION = 1
 """Of what a blueprint holds and how."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lifelong.structure.marks import tensor_of
+from lifelong.structure.holding.marks import tensor_of
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry
 
 from lifelong.structure.contexts import evaluating, standing_in
-from lifelong.structure.marks import masks, tensor_of
-from lifelong.structure.undo import undone
+from lifelong.structure.holding.marks import masks, tensor_of
+from lifelong.structure.holding.undo import undone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Tally:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Count(Tally):
+class NetworkTally(Tally):
     """What a network has and costs.
 
     Attributes:
@@ -76,7 +76,7 @@ Found = dict[str | None, Counter[str]]
 """What was counted so far, by layer; under None what belongs to none."""
 
 
-def count(network: nn.Module, *inputs: Any) -> Count:
+def count(network: nn.Module, *inputs: Any) -> NetworkTally:
     """Count by running the network twice on these inputs: in eval mode for the products, in train mode for the memory.
 
     Nothing of it changes: parameters, buffers, gradients, modes and random numbers stay as they are. Batch
@@ -106,7 +106,7 @@ def count(network: nn.Module, *inputs: Any) -> Count:
         del output  # its graph held what is kept
     whole = sum(found.values(), Counter[str]())
     whole["activation_bytes"] = total
-    return Count(**whole, layers={name: Tally(**found[name]) for name in layers.values()})
+    return NetworkTally(**whole, layers={name: Tally(**found[name]) for name in layers.values()})
 
 
 def _has_parameters(module: nn.Module) -> bool:
@@ -269,4 +269,4 @@ class _Kept:
         return sum(whole.values())
 
 
-__all__ = ["Count", "Tally", "count"]
+__all__ = ["NetworkTally", "Tally", "count"]

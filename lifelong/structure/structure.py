@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
-from lifelong.structure.analysis import Analysis
-from lifelong.structure.attention import free_heads
-from lifelong.structure.change import Change
 from lifelong.structure.checks import check_name, check_subjects
 from lifelong.structure.errors import StructureError, unknown
-from lifelong.structure.keeping import Keeper
-from lifelong.structure.layer import Layer
-from lifelong.structure.marks import carried_alive, carried_frozen, is_mark, set_alive, set_frozen, tensor_of
-from lifelong.structure.optimizers import carry_gradient, carry_optimizer, check_optimizer
+from lifelong.structure.holding.change import Change
+from lifelong.structure.holding.keeping import Keeper
+from lifelong.structure.holding.marks import carried_alive, carried_frozen, is_mark, set_alive, set_frozen, tensor_of
+from lifelong.structure.holding.optimizers import carry_gradient, carry_optimizer, check_optimizer
+from lifelong.structure.holding.undo import undone_on_error
+from lifelong.structure.reading.analysis import Analysis
+from lifelong.structure.reading.attention import free_heads
+from lifelong.structure.reading.layer import Layer
+from lifelong.structure.reading.tracing import Flow
 from lifelong.structure.sizes import sync_attributes, sync_containers
-from lifelong.structure.tracing import Flow
-from lifelong.structure.undo import undone_on_error
 
 
 class Structure:

@@ -10,7 +10,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from lifelong.running.records import write_whole
+from lifelong.records.store import write_whole
 
 
 def study_in(file: Path, name: str) -> optuna.Study:

@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lifelong.boards.tuning import Tuning
+from lifelong.records.entries import Tuned
 from lifelong.reporting.text.numbers import write
 from lifelong.reporting.text.words import NONE
-from lifelong.running.entries import Tuned
-from lifelong.running.tuning import Tuning
 from lifelong.tuning.study import Parameters, Study
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StudyOutcome:
     """What a study has come to.
 
     Attributes:
@@ -40,12 +40,12 @@ class Outcome:
     default: float | None
 
 
-def outcome_of(study: Study) -> Outcome:
+def outcome_of(study: Study) -> StudyOutcome:
     """What a study has come to, all of whose trials have been made."""
     trials = study.done
     sound = [trial for trial in trials if "failed" not in trial.user_attrs]
     best = max(sound, key=lambda trial: (trial.value, -trial.number), default=None)
-    return Outcome(
+    return StudyOutcome(
         study,
         len(trials),
         tuple(trial.user_attrs["failed"] for trial in trials if trial not in sound),
@@ -55,7 +55,7 @@ def outcome_of(study: Study) -> Outcome:
     )
 
 
-def print_outcomes(console: Console, outcomes: Iterable[Outcome]) -> None:
+def print_outcomes(console: Console, outcomes: Iterable[StudyOutcome]) -> None:
     """A row for each study."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("scenario", "strategy"):
@@ -75,7 +75,7 @@ def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def as_toml(outcomes: Sequence[Outcome], tuning: Tuning) -> str:
+def as_toml(outcomes: Sequence[StudyOutcome], tuning: Tuning) -> str:
     """The parameters that were chosen, and from what study each is, as `lifelong run --set FILE.toml` reads them."""
     chosen = [(one, told) for one in outcomes if (told := tuned(one, tuning)) is not None]
     values = [_table((one.study.scenario, one.study.strategy.name), told.chosen) for one, told in chosen]
@@ -86,7 +86,7 @@ def as_toml(outcomes: Sequence[Outcome], tuning: Tuning) -> str:
     return "\n".join(["# written by lifelong tune, for lifelong run --set", *values, *studies, ""])
 
 
-def tuned(outcome: Outcome, tuning: Tuning) -> Tuned | None:
+def tuned(outcome: StudyOutcome, tuning: Tuning) -> Tuned | None:
     """What the records of the chosen parameters' runs are to say of the study; None where nothing was chosen."""
     if not outcome.chosen or outcome.value is None:
         return None
@@ -119,4 +119,4 @@ def _value(value: object) -> str:
     return json.dumps(value)
 
 
-__all__ = ["Outcome", "as_toml", "outcome_of", "print_outcomes", "tuned"]
+__all__ = ["StudyOutcome", "as_toml", "outcome_of", "print_outcomes", "tuned"]

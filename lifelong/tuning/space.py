@@ -12,10 +12,10 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from lifelong.boards.board import Board, is_range
 from lifelong.contracts import Strategy
 from lifelong.errors import UsageError
 from lifelong.parameters import Parameter
-from lifelong.running.board import Board, is_range
 
 DECADES = 100
 """How many times its lower end a range's upper end must be, at least, to be searched in logarithms."""

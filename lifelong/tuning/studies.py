@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from lifelong.boards.board import Board
+from lifelong.boards.plan import AtHand, Cell, Plan, Wishes, make_plan
+from lifelong.boards.tuning import Tuning, check_apart
 from lifelong.contracts import Scenario, Strategy
 from lifelong.errors import UsageError
+from lifelong.records.spec import Spec, Validation
+from lifelong.records.store import Store
 from lifelong.registry import scenarios, strategies
 from lifelong.reporting.text.words import grouped
-from lifelong.running.board import Board
 from lifelong.running.launch import Options, make_jobs
-from lifelong.running.plan import AtHand, Cell, Plan, Wishes, make_plan
-from lifelong.running.records import Store
-from lifelong.running.spec import Spec, Validation
-from lifelong.running.tuning import Tuning, check_apart
 from lifelong.tuning.space import space_of
 from lifelong.tuning.study import Study
 from lifelong.verification.closed import Division

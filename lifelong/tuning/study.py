@@ -16,9 +16,9 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, create_trial
 
 from lifelong.contracts import Strategy
-from lifelong.measures.metrics import RUN_METRICS
-from lifelong.running.job import Job
-from lifelong.running.records import Record
+from lifelong.records.metrics import RUN_METRICS
+from lifelong.records.record import Record
+from lifelong.training.job import Job
 from lifelong.tuning.journal import study_in
 from lifelong.tuning.space import Space
 

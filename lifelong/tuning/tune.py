@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from lifelong.running.job import Job
+from lifelong.records.record import Record, read
 from lifelong.running.launch import Options, worker_count
-from lifelong.running.records import Record, read
 from lifelong.running.scheduler import Advanced, Finished, refuse_what_cannot_be_built, run_all
+from lifelong.training.job import Job
 from lifelong.tuning.study import Study
 
 Tell = Callable[[Advanced | Finished], None]

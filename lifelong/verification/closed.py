@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from lifelong.boards.board import Board, is_range
+from lifelong.boards.plan import Cell
 from lifelong.contracts import Strategy
 from lifelong.errors import UsageError, unknown
+from lifelong.records.spec import Choice, Spec, Strict
 from lifelong.registry import strategies
-from lifelong.running.board import Board, is_range
-from lifelong.running.plan import Cell
-from lifelong.running.spec import Choice, Spec, Strict
 
 
 @dataclass(frozen=True)

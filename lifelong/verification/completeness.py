@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
+from lifelong.boards.plan import Plan
+from lifelong.records.agreement import difference
+from lifelong.records.record import Record
+from lifelong.records.sources import Found
 from lifelong.registry import strategies
-from lifelong.running.agreement import difference
-from lifelong.running.plan import Plan
-from lifelong.running.records import Record
-from lifelong.running.sources import Found
 from lifelong.verification.closed import Division
 from lifelong.verification.finding import Finding
 

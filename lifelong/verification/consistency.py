@@ -7,7 +7,7 @@ from itertools import groupby, islice, pairwise
 from typing import Literal
 
 from lifelong.contracts import Scored
-from lifelong.running.records import Record
+from lifelong.records.record import Record
 
 CUMULATIVE = ("steps", "samples", "training_macs")
 ROUNDING = 1e-9

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lifelong.running.bounds import plain
+from lifelong.records.bounds import plain
 
 Level = Literal["fails", "open", "note"]
 """What cannot stand; a run that stands on its board beside the closed ones; what a reader should know."""

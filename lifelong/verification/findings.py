@@ -11,7 +11,7 @@ from math import inf
 from rich.console import Console
 from rich.text import Text
 
-from lifelong.running.bounds import plain
+from lifelong.records.bounds import plain
 from lifelong.verification.finding import Finding, Level
 from lifelong.verification.rerun import TOLERANCE, Rerun
 

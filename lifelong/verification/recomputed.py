@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.bounds import read_bytes
+from lifelong.records.metrics import RUN_METRICS
+from lifelong.records.record import why
+from lifelong.records.sources import rankings
+from lifelong.records.store import below
 from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import standings
 from lifelong.reporting.text.rankings import as_data, render
 from lifelong.reporting.text.words import escape, heading
-from lifelong.running.bounds import read_bytes
-from lifelong.running.records import below, why
-from lifelong.running.sources import rankings
 from lifelong.verification.finding import Finding
 
 ROUNDING = 1e-9

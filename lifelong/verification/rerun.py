@@ -9,17 +9,18 @@ from random import SystemRandom
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+from lifelong.boards.plan import Cell, Plan
 from lifelong.contracts import Entry
 from lifelong.errors import UsageError
 from lifelong.models import MODELS
+from lifelong.records.agreement import difference, identical
+from lifelong.records.record import Record
+from lifelong.records.spec import Choice, Spec
+from lifelong.records.store import Store
 from lifelong.registry import scenarios, strategies
 from lifelong.running import launch
-from lifelong.running.agreement import difference, identical
 from lifelong.running.launch import Options
-from lifelong.running.plan import Cell, Plan
-from lifelong.running.records import Record, Store
 from lifelong.running.scheduler import Advanced, Finished
-from lifelong.running.spec import Choice, Spec
 
 TOLERANCE = 0.05
 """Of each entry of R, elsewhere. Of 60 runs of digits-v1 under other vector instructions, 57 gave the same R bit for

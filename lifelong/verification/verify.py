@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lifelong.boards.board import load_board
+from lifelong.boards.plan import AtHand, Plan, Wishes, make_plan
 from lifelong.errors import UsageError
+from lifelong.records.bounds import plain
+from lifelong.records.record import Record
+from lifelong.records.sources import Found, existing, find
+from lifelong.records.store import Store, below
 from lifelong.registry import boards, scenarios, strategies
-from lifelong.running.board import load_board
-from lifelong.running.bounds import plain
-from lifelong.running.plan import AtHand, Plan, Wishes, make_plan
-from lifelong.running.records import Record, Store, below
-from lifelong.running.sources import Found, existing, find
 from lifelong.verification.completeness import on_board
 from lifelong.verification.consistency import Evaluated, contradictions
 from lifelong.verification.finding import Finding

@@ -12,8 +12,8 @@ from avalanche.models.packnet import PackNetModel, PackNetModule, PackNetPlugin,
 from avalanche.models.pnn import PNNColumn, PNNLayer
 from torch import Tensor, nn
 
-from lifelong.running.seeds import untouched_generators
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
+from lifelong.seeds import untouched_generators
 
 
 class _Lateral(PNNLayer):

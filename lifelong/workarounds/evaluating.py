@@ -11,7 +11,7 @@ from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.templates import SupervisedTemplate
 from torch import nn
 
-from lifelong.running.seeds import untouched_generators
+from lifelong.seeds import untouched_generators
 
 
 def no_evaluator() -> EvaluationPlugin:

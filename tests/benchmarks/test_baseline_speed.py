@@ -29,9 +29,9 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from lifelong import load_strategy
 from lifelong.models import build_model
+from lifelong.records.spec import Budget
 from lifelong.registry import strategies
-from lifelong.running.evaluation import evaluate
-from lifelong.running.spec import Budget
+from lifelong.training.evaluation import evaluate
 from lifelong.workarounds.evaluating import no_evaluator
 from lifelong.workarounds.projection import WorkingGEM
 

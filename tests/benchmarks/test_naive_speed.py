@@ -16,9 +16,9 @@ from torch.utils.data import Dataset
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 from lifelong import Setup
+from lifelong.records.spec import Budget
 from lifelong.registry import strategies
-from lifelong.running.evaluation import evaluate
-from lifelong.running.spec import Budget
+from lifelong.training.evaluation import evaluate
 from lifelong.workarounds.evaluating import no_evaluator
 
 TRAIN, TEST, REPEATS = 60_000, 10_000, 5

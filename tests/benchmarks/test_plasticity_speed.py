@@ -20,7 +20,7 @@ from lifelong.plasticity.operators import PruneSynapses, Split
 from lifelong.plasticity.scores import Contribution, MeanActivation, SynapseRandom
 from lifelong.plasticity.selection import Below, Rate
 from lifelong.plasticity.triggers import Surprised
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
 from lifelong.structure import count
 
 WIDTH, BATCH, STEPS, CHANGE = 500, 128, 80, 40

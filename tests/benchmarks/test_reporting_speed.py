@@ -16,9 +16,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 
+from lifelong.records.published import Published
+from lifelong.records.record import Record
+from lifelong.records.store import Store
 from lifelong.registry import board_file
-from lifelong.running.published import Published
-from lifelong.running.records import Record, Store
 
 NUMBERS = [100, 500, 1000, 2000, 5000]
 GOALS = {"board": 2.0, "page": 10.0}

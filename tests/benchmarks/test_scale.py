@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
+from lifelong.boards.board import Board
+from lifelong.boards.plan import Wishes, make_plan
+from lifelong.records.record import Record
+from lifelong.records.store import Store
 from lifelong.registry import scenarios, strategies
-from lifelong.running.board import Board
-from lifelong.running.execute import execute
-from lifelong.running.job import Job
 from lifelong.running.launch import Options, make_jobs
-from lifelong.running.plan import Wishes, make_plan
-from lifelong.running.records import Record, Store
 from lifelong.running.scheduler import Finished, run_all
+from lifelong.training.execute import execute
+from lifelong.training.job import Job
 
 DIGITS = Board(
     name="digits", scenarios=["digits-class"], strategies=["naive", "joint", "replay", "ewc"], seeds=[0, 1, 2]

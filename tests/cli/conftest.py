@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from lifelong.boards.board import load_board
+from lifelong.boards.plan import Wishes, make_plan
 from lifelong.cli import main
-from lifelong.running.board import load_board
-from lifelong.running.plan import Wishes, make_plan
-from lifelong.running.provenance import provenance
-from lifelong.running.records import Record, Status, Store, read
+from lifelong.records.provenance import provenance
+from lifelong.records.record import Record, Status, read
+from lifelong.records.store import Store
 
 EXECUTABLE = str(Path(sys.executable).with_name("lifelong"))
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
+from lifelong.boards.board import load_board
 from lifelong.measures.continual import average_accuracy, forgetting, validate
+from lifelong.records.published import Published
+from lifelong.records.record import Record
 from lifelong.registry import board_file
-from lifelong.running.board import load_board
-from lifelong.running.published import Published
-from lifelong.running.records import Record
 
 Ask = Callable[..., Any]
 RESULTS = board_file("digits-v1").parent / "results"

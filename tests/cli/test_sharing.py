@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from lifelong.records.record import parse
+from lifelong.records.store import Store
 from lifelong.registry import board_file
-from lifelong.running.records import Store, parse
 
 Ask = Callable[..., Any]
 PUBLISHED = board_file("mnist-v1").parent / "results" / "mnist-v1.jsonl.gz"

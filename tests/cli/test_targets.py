@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lifelong.boards.board import load_board
+from lifelong.records.published import Published, as_lines, compressed
 from lifelong.registry import board_file, boards, strategies
-from lifelong.running.board import load_board
-from lifelong.running.published import Published, as_lines, compressed
 
 Ask = Callable[..., Any]
 FILE = board_file("digits-v1")

@@ -29,13 +29,13 @@ from lifelong.contracts import Context
 from lifelong.data.images import ImageData, Samples
 from lifelong.data.loading import ResidentLoading, read_by_batch
 from lifelong.data.resident import BatchReader
-from lifelong.data.streams import Kind, make_benchmark
+from lifelong.data.streams import StreamKind, make_benchmark
 from lifelong.models import build_model
 from lifelong.plasticity.inputs import example_inputs
+from lifelong.records.spec import Budget
 from lifelong.registry import strategies
-from lifelong.running.seeds import RandomState, seed_everything
-from lifelong.running.setup import make_optimizer
-from lifelong.running.spec import Budget
+from lifelong.seeds import RandomState, seed_everything
+from lifelong.training.setup import make_optimizer
 
 CLASSES, TRAIN, TEST = 6, 7, 3
 SMALL: dict[str, float] = {"mem_size": 12, "batch_size_mem": 5, "patterns_per_exp": 4, "sample_size": 6}
@@ -60,7 +60,7 @@ def samples(count: int, seed: int) -> Samples:
 DATA = ImageData(samples(TRAIN, 1), samples(TEST, 2), black=torch.zeros(1), sha256="")
 
 
-def fast(kind: Kind) -> CLScenario:
+def fast(kind: StreamKind) -> CLScenario:
     return make_benchmark(kind, DATA, Context(seed=3), experiences=3)
 
 
@@ -102,7 +102,7 @@ def small_parameters(name: str) -> dict[str, float]:
     return {parameter: SMALL[parameter] for parameter in strategies.get(name).parameters if parameter in SMALL}
 
 
-def train(name: str, kind: Kind, benchmark: CLScenario, *, by_batch: bool) -> tuple[Recorder, Any]:
+def train(name: str, kind: StreamKind, benchmark: CLScenario, *, by_batch: bool) -> tuple[Recorder, Any]:
     """Train on each experience and evaluate on all after each."""
     entry = strategies.get(name)
     budget = Budget(epochs=2, batch_size=5, eval_batch_size=4, lr=0.05, momentum=0.9)
@@ -152,7 +152,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize(("name", "kind"), SETTINGS)
-def test_every_strategy_trains_as_in_stock_avalanche(name: str, kind: Kind) -> None:
+def test_every_strategy_trains_as_in_stock_avalanche(name: str, kind: StreamKind) -> None:
     benchmark = fast(kind)
     ours, _ = train(name, kind, benchmark, by_batch=True)
     after = RandomState.now()
@@ -167,7 +167,7 @@ def test_every_strategy_trains_as_in_stock_avalanche(name: str, kind: Kind) -> N
 
 
 @pytest.mark.parametrize(("name", "kind"), SETTINGS)
-def test_no_strategy_reads_sample_by_sample(name: str, kind: Kind, reads: list[int]) -> None:
+def test_no_strategy_reads_sample_by_sample(name: str, kind: StreamKind, reads: list[int]) -> None:
     if name == "feature-replay":
         pytest.skip("Avalanche stores its features one by one, once for each experience")
     benchmark = fast(kind)
@@ -197,7 +197,7 @@ LOADERS: dict[str, Callable[[list[Any]], MultiDatasetDataLoader]] = {
 
 @pytest.mark.parametrize("kind", ["class", "permuted"])
 @pytest.mark.parametrize("case", LOADERS)
-def test_every_loader_gives_stock_batches(case: str, kind: Kind) -> None:
+def test_every_loader_gives_stock_batches(case: str, kind: StreamKind) -> None:
     parts = [experience.dataset for experience in fast(kind).train_stream]
     ours, theirs = LOADERS[case](parts), LOADERS[case]([stock_dataset(part) for part in parts])
     assert read_by_batch(ours)

@@ -15,12 +15,12 @@ from torchvision.transforms.functional import rotate
 
 from lifelong.contracts import Context
 from lifelong.data.images import ImageData, Samples
-from lifelong.data.streams import Kind, PixelMap, make_benchmark, rotation
+from lifelong.data.streams import PixelMap, StreamKind, make_benchmark, rotation
 from lifelong.errors import UsageError
 
 CLASSES, TRAIN, TEST, SIDE = 6, 10, 4, 6
-KINDS: list[Kind] = ["class", "domain", "task", "permuted", "rotated"]
-SPLITS: list[Kind] = ["class", "domain", "task"]
+KINDS: list[StreamKind] = ["class", "domain", "task", "permuted", "rotated"]
+SPLITS: list[StreamKind] = ["class", "domain", "task"]
 
 
 def samples(count: int, start: float) -> Samples:
@@ -33,7 +33,7 @@ def samples(count: int, start: float) -> Samples:
 DATA = ImageData(samples(TRAIN, 0), samples(TEST, 1000), black=torch.tensor([-0.5, -0.25]), sha256="abc")
 
 
-def make(kind: Kind, seed: int = 0, experiences: int = 3, validation: float = 0.0) -> CLScenario:
+def make(kind: StreamKind, seed: int = 0, experiences: int = 3, validation: float = 0.0) -> CLScenario:
     return make_benchmark(kind, DATA, Context(seed=seed), experiences=experiences, validation=validation)
 
 
@@ -49,7 +49,7 @@ def classes_of(experience: object) -> set[int]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_streams_have_what_avalanche_reads(kind: Kind) -> None:
+def test_streams_have_what_avalanche_reads(kind: StreamKind) -> None:
     benchmark = make(kind, validation=0.2)
     assert set(benchmark.streams) == {"train", "test", "valid"}
     assert benchmark.data_sha256 == "abc"
@@ -66,7 +66,7 @@ def test_streams_have_what_avalanche_reads(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", SPLITS)
-def test_classes_are_in_one_experience_each_and_labelled_by_protocol(kind: Kind) -> None:
+def test_classes_are_in_one_experience_each_and_labelled_by_protocol(kind: StreamKind) -> None:
     benchmark = make(kind)
     groups = [classes_of(experience) for experience in benchmark.train_stream]
     assert [classes_of(experience) for experience in benchmark.test_stream] == groups
@@ -80,7 +80,7 @@ def test_classes_are_in_one_experience_each_and_labelled_by_protocol(kind: Kind)
 
 @pytest.mark.parametrize("kind", SPLITS)
 @pytest.mark.parametrize("validation", [0.0, 0.2])
-def test_every_sample_is_in_one_place(kind: Kind, validation: float) -> None:
+def test_every_sample_is_in_one_place(kind: StreamKind, validation: float) -> None:
     benchmark = make(kind, validation=validation)
     train = [i for name in benchmark.streams if name != "test" for e in benchmark.streams[name] for i in identities(e)]
     assert sorted(train) == list(range(CLASSES * TRAIN))
@@ -89,7 +89,7 @@ def test_every_sample_is_in_one_place(kind: Kind, validation: float) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_validation_holds_out_the_same_share_of_each_class(kind: Kind) -> None:
+def test_validation_holds_out_the_same_share_of_each_class(kind: StreamKind) -> None:
     for experience in make(kind, validation=0.3).valid_stream:
         assert set(experience.dataset.targets.count.values()) == {3}
 
@@ -156,7 +156,7 @@ def test_a_pixel_map_by_hand() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_experiences_share_their_pixels(kind: Kind) -> None:
+def test_experiences_share_their_pixels(kind: StreamKind) -> None:
     benchmark = make(kind, validation=0.2)
     for name, stream in benchmark.streams.items():
         kept = (DATA.test if name == "test" else DATA.train).x.data_ptr()
@@ -165,7 +165,7 @@ def test_experiences_share_their_pixels(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_names_tell_images_apart(kind: Kind) -> None:
+def test_names_tell_images_apart(kind: StreamKind) -> None:
     benchmark = make(kind, validation=0.2)
     parts = [p for s in benchmark.streams.values() for e in s for p in e.dataset._flat_data._datasets]
     assert len({id(part) for part in parts}) == len({part.name for part in parts})
@@ -193,6 +193,8 @@ def test_the_global_generators_are_left_alone() -> None:
         ("permuted", 0, 0.0, "the least is 1"),
     ],
 )
-def test_numbers_out_of_range_name_the_nearest(kind: Kind, experiences: int, validation: float, message: str) -> None:
+def test_numbers_out_of_range_name_the_nearest(
+    kind: StreamKind, experiences: int, validation: float, message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         make(kind, experiences=experiences, validation=validation)

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lifelong.plasticity.activations import Activations
-from lifelong.plasticity.moment import Batch, Kind, Memory, Moment
+from lifelong.plasticity.moment import Batch, Memory, Moment, MomentKind
 from lifelong.plasticity.rule import Rule
 from lifelong.plasticity.triggers import Firing
 from lifelong.structure import Structure
@@ -46,7 +46,7 @@ class Trainee:
         self.batch = Batch(self.inputs, y, torch.zeros_like(y), output.detach(), cross_entropy)
         return self.moment()
 
-    def moment(self, kind=Kind.STEP, **given):
+    def moment(self, kind=MomentKind.STEP, **given):
         layers = tuple(self.memory.layers)
         return Moment(kind, self.step, layers, self.structure, self.batch, self.memory, self.recorded, **given)
 

@@ -6,7 +6,7 @@ import pytest
 
 from lifelong.errors import UsageError
 from lifelong.plasticity.amounts import Cosine, Cubic, UntilDrop
-from lifelong.plasticity.moment import Kind
+from lifelong.plasticity.moment import MomentKind
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ def test_the_cosine_of_rigl(shares):
 def test_until_accuracy_drops_and_then_for_good(trainee):
     made, schedule = trainee(), UntilDrop(0.1, tolerance=0.05)
     assert schedule.reads == {"accuracy"}
-    assert schedule.share(made.moment(Kind.EPOCH)) == 0.1  # of an accuracy nothing is known yet
+    assert schedule.share(made.moment(MomentKind.EPOCH)) == 0.1  # of an accuracy nothing is known yet
     accuracies = [0.50, 0.80, 0.76, 0.90, 0.851, 0.849, 0.99]  # the sixth is more than .05 below .90
-    found = [schedule.share(made.moment(Kind.EPOCH, averages={"accuracy": value})) for value in accuracies]
+    found = [schedule.share(made.moment(MomentKind.EPOCH, averages={"accuracy": value})) for value in accuracies]
     assert found == [0.1, 0.1, 0.1, 0.1, 0.1, 0.0, 0.0]
 
 

@@ -29,10 +29,10 @@ from lifelong.plasticity import (
     UnitScore,
     WeightNorm,
 )
-from lifelong.running.rehearsal import Rehearsal
-from lifelong.running.setup import _made
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
 from lifelong.structure import Copy, GradMax
+from lifelong.training.dry_run import DryRun
+from lifelong.training.setup import _made
 
 WHEN, NORM = Every(steps=2), WeightNorm()
 
@@ -165,7 +165,7 @@ def test_a_plugin_that_was_added_afterwards_is_looked_at_too(rule, given, messag
 )
 def test_a_control_of_what_has_no_size_of_its_own_is_refused_before_training(control, of, message):
     made = setup(inputs=(torch.zeros(1, 1, 8, 8),), protocol="class")
-    made.rehearsal = Rehearsal(lambda name, parameters: setup().other(name, parameters), ())
+    made.dry_run = DryRun(lambda name, parameters: setup().other(name, parameters), ())
     state = torch.get_rng_state()
     with pytest.raises(UsageError, match=message):
         made.other(control, {"of": of})

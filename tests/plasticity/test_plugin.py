@@ -10,7 +10,7 @@ from torch import nn
 from lifelong import Setup, load_scenario
 from lifelong.data.loading import ResidentLoading
 from lifelong.plasticity import Every, Grow, Lowest, Plasticity, Remove, Rule, TaskArrives, WeightNorm
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
 
 
 def network():

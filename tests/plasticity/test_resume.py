@@ -24,10 +24,10 @@ from lifelong.plasticity import (
     TaskArrives,
     WeightNorm,
 )
+from lifelong.records.spec import Budget
 from lifelong.registry import strategies
-from lifelong.running.checkpoint import Progress, load, save
-from lifelong.running.spec import Budget
 from lifelong.structure import Structure, frozen_units, pruned_synapses
+from lifelong.training.checkpoint import Progress, load, save
 
 RULES = {
     "growth": [Rule(when=TaskArrives(), what=Grow(0.2)), Rule(when=Every(steps=4), what=Grow(1))],

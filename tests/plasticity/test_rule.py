@@ -15,7 +15,7 @@ from lifelong.plasticity.rule import Rule
 from lifelong.plasticity.scores import FiringAge, Magnitude, MeanActivation, WeightNorm
 from lifelong.plasticity.selection import Below, Lowest
 from lifelong.plasticity.triggers import Converged, Dormant, Every, Firing, TaskArrives
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
 from lifelong.structure import Structure
 
 WHEN = Every(steps=1)

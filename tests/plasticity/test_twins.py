@@ -21,7 +21,7 @@ from lifelong.plasticity import (
     Split,
     WeightNorm,
 )
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
 
 
 class Residual(nn.Module):

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from lifelong.running.entries import Capacity, Event, Learning, Provenance, Times
-from lifelong.running.records import Record
-from lifelong.running.spec import Budget, Choice, Spec
+from lifelong.records.entries import Capacity, Event, Learning, Provenance, Times
+from lifelong.records.record import Record
+from lifelong.records.spec import Budget, Choice, Spec
 
 PROVENANCE = Provenance(
     started_utc="2026-01-02T03:04:05Z",

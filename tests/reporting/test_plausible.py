@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from lifelong.contracts import Role
+from lifelong.records.record import Record
 from lifelong.reporting.statistics.scores import contests
-from lifelong.running.records import Record
 from lifelong.verification.plausible import BEYOND, implausible
 
 From = Callable[..., Record]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from lifelong.contracts import Role
+from lifelong.records.record import Record
 from lifelong.reporting.statistics.scores import Contest, contests
 from lifelong.reporting.statistics.standings import standings
 from lifelong.reporting.text.rankings import render
-from lifelong.running.records import Record
 from lifelong.verification.recomputed import wrong
 
 METRICS = ("average_accuracy", "forgetting", "train_s")

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
+from lifelong.boards.board import load_board
+from lifelong.boards.plan import Wishes, make_plan
 from lifelong.errors import UsageError
-from lifelong.running.board import load_board
-from lifelong.running.job import Job
+from lifelong.records.provenance import provenance
+from lifelong.records.record import Record
+from lifelong.records.store import Store
 from lifelong.running.launch import Options, make_jobs, rescue, resolve_device, worker_count
-from lifelong.running.plan import Wishes, make_plan
-from lifelong.running.provenance import provenance
-from lifelong.running.records import Record, Store
 from lifelong.running.scheduler import fork_server
 from lifelong.running.worker import is_out_of_memory
+from lifelong.training.job import Job
 
 Jobs = Callable[..., list[Job]]
 

@@ -11,9 +11,9 @@ from lifelong import Setup, load_scenario
 from lifelong.contracts import PROVIDES, Context
 from lifelong.data.drift import CONCEPTS, TURNS, drifts_of
 from lifelong.errors import UsageError
+from lifelong.records.spec import Budget, Choice, Spec
 from lifelong.registry import scenarios
-from lifelong.running.setup import build_benchmark
-from lifelong.running.spec import Budget, Choice, Spec
+from lifelong.training.setup import build_benchmark
 
 STEPS, BATCH, EXPERIENCES = 800, 4, 16
 

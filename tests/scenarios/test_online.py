@@ -12,9 +12,9 @@ from lifelong.contracts import Context
 from lifelong.data.regression import ThresholdNetwork, slowly_changing
 from lifelong.errors import UsageError
 from lifelong.models import build_model
+from lifelong.models.criteria import CRITERIA
+from lifelong.records.spec import Budget
 from lifelong.registry import scenarios
-from lifelong.running.criteria import CRITERIA
-from lifelong.running.spec import Budget
 
 
 def shown(experience: object) -> torch.Tensor:

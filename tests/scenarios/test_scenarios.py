@@ -17,8 +17,8 @@ from lifelong import load_scenario
 from lifelong.contracts import Context, Scenario
 from lifelong.errors import DataError
 from lifelong.models import build_model, resolve_model
+from lifelong.records.spec import Budget
 from lifelong.registry import scenarios
-from lifelong.running.spec import Budget
 
 FAMILIES = ("digits", "mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100")
 WAYS = {"class": "class", "domain": "domain", "task": "task", "permuted": "domain", "rotated": "domain"}

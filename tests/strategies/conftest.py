@@ -6,9 +6,9 @@ from importlib import import_module
 
 import pytest
 
+from lifelong.records.spec import Budget, Choice, Spec
 from lifelong.registry import scenarios, strategies
-from lifelong.running.setup import build_benchmark, prepare
-from lifelong.running.spec import Budget, Choice, Spec
+from lifelong.training.setup import build_benchmark, prepare
 
 GROWER = """
 from lifelong import Setup, strategy

@@ -10,9 +10,9 @@ from torch import nn
 
 from lifelong import Setup, load_strategy
 from lifelong.errors import UsageError
+from lifelong.records.spec import Budget
 from lifelong.registry import strategies
-from lifelong.running.evaluation import evaluate
-from lifelong.running.spec import Budget
+from lifelong.training.evaluation import evaluate
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lifelong.boards.board import Board, load_board
+from lifelong.boards.plan import Wishes, make_plan
+from lifelong.records.record import Record
+from lifelong.records.store import Store
 from lifelong.registry import scenarios, strategies
-from lifelong.running.board import Board, load_board
-from lifelong.running.execute import execute
-from lifelong.running.job import Job
-from lifelong.running.plan import Wishes, make_plan
-from lifelong.running.records import Record, Store
+from lifelong.training.execute import execute
+from lifelong.training.job import Job
 
 PROTOCOLS = ("toy", "toy-domain", "toy-task")
 BASELINES = ("naive", "joint", "cumulative", "replay", "agem", "gdumb", "er-ace", "der", "ewc", "si", "lwf", "mas")

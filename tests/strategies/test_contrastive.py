@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from lifelong import UsageError, load_scenario
 from lifelong.registry import scenarios, strategies
-from lifelong.running.evaluation import evaluate
+from lifelong.training.evaluation import evaluate
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from lifelong.errors import UsageError
-from lifelong.running.evaluation import evaluate
+from lifelong.training.evaluation import evaluate
 
 
 @pytest.fixture(scope="module")

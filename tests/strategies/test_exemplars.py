@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy, cross_entropy, normalize
 
 from lifelong.data.drawing import Reader
 from lifelong.errors import UsageError
-from lifelong.running.evaluation import evaluate
+from lifelong.training.evaluation import evaluate
 
 METHODS = ("icarl", "bic", "il2m")
 

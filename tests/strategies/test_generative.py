@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from lifelong import UsageError, load_scenario, load_strategy
 from lifelong.registry import scenarios, strategies
-from lifelong.running.evaluation import evaluate
+from lifelong.training.evaluation import evaluate
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from torch import nn
 
 from lifelong import load_scenario, load_strategy
 from lifelong.errors import UsageError
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
 
 
 def test_layers_between_are_gone_from_the_given_experience_on(trained, events):

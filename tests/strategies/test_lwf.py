@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
+from lifelong.boards.board import load_board
+from lifelong.boards.plan import Wishes, make_plan
 from lifelong.errors import UsageError
-from lifelong.running.board import load_board
-from lifelong.running.plan import Wishes, make_plan
-from lifelong.running.records import Store
-from lifelong.running.setup import Prepared, build_benchmark, prepare
+from lifelong.records.store import Store
+from lifelong.training.setup import Prepared, build_benchmark, prepare
 from lifelong.workarounds.regularization import WorkingLwF
 
 

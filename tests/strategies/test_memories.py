@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lifelong.running.evaluation import evaluate
+from lifelong.training.evaluation import evaluate
 
 CHANCE = 1 / 5
 """What is left to who knows the last of five experiences only."""

@@ -13,8 +13,8 @@ from torch import nn
 from lifelong import Setup, load_scenario, load_strategy
 from lifelong.errors import UsageError
 from lifelong.plasticity import Grow, Plasticity, Rule, TaskArrives
+from lifelong.records.spec import Budget
 from lifelong.registry import strategies
-from lifelong.running.spec import Budget
 
 HOME = strategies.get("upgd").function.__module__.rpartition(".")[0]
 _injection, _perturbing, _pulling = (

@@ -14,10 +14,10 @@ from lifelong import load_scenario, load_strategy
 from lifelong.errors import UsageError
 from lifelong.plasticity import Plasticity
 from lifelong.plasticity.activations import Activations
-from lifelong.plasticity.moment import Kind, Memory, Moment
+from lifelong.plasticity.moment import Memory, Moment, MomentKind
 from lifelong.plasticity.selection import Below
+from lifelong.records.spec import Budget
 from lifelong.registry import strategies
-from lifelong.running.spec import Budget
 from lifelong.structure import Structure
 
 HOME = strategies.get("self-normalised-resets").function.__module__.rpartition(".")[0]
@@ -238,7 +238,7 @@ class Script:
         for step, row in enumerate(self.rows, start=1):
             recorded = Activations(["0"])
             recorded._found = {"0": torch.tensor([row, [0.0] * len(row)])}
-            moment = Moment(Kind.STEP, step, ["0"], self.structure, None, self.memory, recorded)
+            moment = Moment(MomentKind.STEP, step, ["0"], self.structure, None, self.memory, recorded)
             self.patience.observe(moment, "0")
             chosen.append(too_long.select(moment, ["0"])["0"].tolist())
         return chosen

@@ -13,8 +13,8 @@ from torch import nn
 from lifelong import Setup, load_scenario
 from lifelong.errors import UsageError
 from lifelong.plasticity import Event, Plasticity
+from lifelong.records.spec import Budget
 from lifelong.registry import scenarios, strategies
-from lifelong.running.spec import Budget
 
 DETECTORS = ("", "-page-hinkley", "-adwin")
 TRIGGERS = {"": "surprised", "-page-hinkley": "page-hinkley", "-adwin": "adwin"}

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lifelong.structure.attention import HeadAttention, free_heads, reason_against
 from lifelong.structure.errors import StructureError
+from lifelong.structure.reading.attention import HeadAttention, free_heads, reason_against
 from lifelong.structure.sizes import sync_attributes
 
 EMBED, HEADS, SIZE = 12, 3, 4

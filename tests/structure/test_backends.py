@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from lifelong.structure import Role, Structure, prune_synapses, remove_units
-from lifelong.structure.marks import tensor_of
+from lifelong.structure.holding.marks import tensor_of
 
 PLAIN = ["mlp", "mlp-batchnorm", "cnn-batchnorm", "separable", "upsampling", "residual", "dense", "heads", "own-resnet"]
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn, optim
 from torch.nn import Parameter
 
-from lifelong.structure import keeping
-from lifelong.structure.births import BIRTHS, births
-from lifelong.structure.change import NEW, Change
-from lifelong.structure.keeping import Keeper
-from lifelong.structure.optimizers import carry_optimizer, check_optimizer
+from lifelong.structure.holding import keeping
+from lifelong.structure.holding.births import BIRTHS, births
+from lifelong.structure.holding.change import NEW, Change
+from lifelong.structure.holding.keeping import Keeper
+from lifelong.structure.holding.optimizers import carry_optimizer, check_optimizer
 
 BETAS = (0.9, 0.999)
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer, resnet18
 
 from lifelong.structure import Structure, StructureError, create_units, freeze_units, prune_synapses, remove_units
-from lifelong.structure.attention import HeadAttention
 from lifelong.structure.blueprint import blueprint, rebuild
-from lifelong.structure.layers import insert_layer, remove_layer
-from lifelong.structure.marks import frozen, marks, masks, set_alive, set_frozen
+from lifelong.structure.holding.marks import frozen, marks, masks, set_alive, set_frozen
+from lifelong.structure.operators.layers import insert_layer, remove_layer
+from lifelong.structure.reading.attention import HeadAttention
 
 NAMES = [
     "mlp-batchnorm", "mlp-layernorm", "cnn-batchnorm", "cnn-groupnorm", "separable", "grouped", "upsampling",

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import mobilenet_v2, resnet18, vit_b_16
 
-from lifelong.structure.attention import free_heads
-from lifelong.structure.counting import Count, Tally, count
-from lifelong.structure.marks import set_alive
+from lifelong.structure.counting import NetworkTally, Tally, count
+from lifelong.structure.holding.marks import set_alive
+from lifelong.structure.reading.attention import free_heads
 
 FLOAT = 4
 """Bytes."""
@@ -38,7 +38,7 @@ def test_a_perceptron_by_hand() -> None:
         parameters=8, live_parameters=8, synapses=8, live_synapses=8, units=2, live_units=2,
         macs=5 * 8, live_macs=5 * 8, activation_bytes=5 * 4 * FLOAT,
     )  # fmt: skip
-    assert found == Count(
+    assert found == NetworkTally(
         parameters=24, live_parameters=24, synapses=20, live_synapses=20, units=6, live_units=6,
         macs=100, live_macs=100, activation_bytes=5 * (3 + 4) * FLOAT, layers={"0": first, "2": second},
     )  # fmt: skip

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchvision.models import VisionTransformer, resnet18
 
-from lifelong.structure.layers import insert_layer, remove_layer
+from lifelong.structure.operators.layers import insert_layer, remove_layer
+from lifelong.structure.operators.units import create_units
 from lifelong.structure.structure import Structure
-from lifelong.structure.units import create_units
 
 PLACES = [
     ("mlp", "0", {}),

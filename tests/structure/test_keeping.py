@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn, optim
 from torch.nn import Parameter
 
-from lifelong.structure import keeping
-from lifelong.structure.births import BIRTHS
-from lifelong.structure.change import NEW, Change
-from lifelong.structure.keeping import Keeper
-from lifelong.structure.marks import set_alive, set_frozen
-from lifelong.structure.optimizers import carry_optimizer, per_weight
-from lifelong.structure.statistics import hold_statistics
+from lifelong.structure.holding import keeping
+from lifelong.structure.holding.births import BIRTHS
+from lifelong.structure.holding.change import NEW, Change
+from lifelong.structure.holding.keeping import Keeper
+from lifelong.structure.holding.marks import set_alive, set_frozen
+from lifelong.structure.holding.optimizers import carry_optimizer, per_weight
+from lifelong.structure.holding.statistics import hold_statistics
 
 OPTIMIZERS = [
     (optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}),

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lifelong.structure.blueprint import blueprint, rebuild
-from lifelong.structure.layers import insert_layer, remove_layer
-from lifelong.structure.marks import masks
+from lifelong.structure.holding.marks import masks
+from lifelong.structure.operators.layers import insert_layer, remove_layer
+from lifelong.structure.operators.synapses import prune_synapses
 from lifelong.structure.structure import Structure
-from lifelong.structure.synapses import prune_synapses
 
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.01),

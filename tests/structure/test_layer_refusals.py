@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from lifelong.structure.errors import StructureError
-from lifelong.structure.freezing import freeze_units
-from lifelong.structure.layers import Inserted, insert_layer, remove_layer
+from lifelong.structure.operators.freezing import freeze_units
+from lifelong.structure.operators.layers import Inserted, insert_layer, remove_layer
 from lifelong.structure.structure import Structure
 
 

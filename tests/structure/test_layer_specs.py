@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.structure.errors import StructureError
-from lifelong.structure.layers import Inserted, Removed, build_from, insert_layer, remove_layer
+from lifelong.structure.operators.layers import Inserted, Removed, build_from, insert_layer, remove_layer
 from lifelong.structure.structure import Structure
 
 

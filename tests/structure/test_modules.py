@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.structure.drawing import draw
 from lifelong.structure.sizes import attributes, set_attributes, sync_attributes, sync_containers
+from lifelong.structure.starting.drawing import draw
 
 Make = Callable[[], nn.Module]
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn, optim
 from torch.nn import Parameter
 
-from lifelong.structure.change import NEW, Change
 from lifelong.structure.errors import StructureError
-from lifelong.structure.optimizers import (
+from lifelong.structure.holding.change import NEW, Change
+from lifelong.structure.holding.optimizers import (
     add_parameters,
     carry_gradient,
     carry_optimizer,

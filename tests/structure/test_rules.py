@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as f
 
 from lifelong.structure import Role, Structure, create_units, remove_units, rules
-from lifelong.structure.marks import tensor_of
+from lifelong.structure.holding.marks import tensor_of
 
 FIXED, FREE = "fixed", "free"
 Operation = Callable[[Tensor], Tensor]

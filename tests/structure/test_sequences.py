@@ -34,7 +34,7 @@ from lifelong.structure import (
     split_units,
     unfreeze_units,
 )
-from lifelong.structure.marks import marks, masks, tensor_of
+from lifelong.structure.holding.marks import marks, masks, tensor_of
 
 OPTIMIZERS: list[Callable[[Any], Optimizer]] = [
     lambda parameters: SGD(parameters, lr=0.01, momentum=0.9, weight_decay=0.01),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lifelong.structure import Structure, count, create_units
-from lifelong.structure.attention import free_heads
+from lifelong.structure.reading.attention import free_heads
 
 
 class Calling(nn.Module):

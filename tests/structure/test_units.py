@@ -31,7 +31,7 @@ from lifelong.structure import (
     remove_units,
     split_units,
 )
-from lifelong.structure.marks import masks, tensor_of
+from lifelong.structure.holding.marks import masks, tensor_of
 
 NAMES = [
     "mlp", "mlp-batchnorm", "mlp-layernorm", "cnn-batchnorm", "cnn-groupnorm", "cnn-instancenorm",

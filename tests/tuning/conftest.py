@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lifelong.running.board import load_board
+from lifelong.boards.board import load_board
+from lifelong.boards.plan import Wishes
+from lifelong.boards.tuning import Tuning
+from lifelong.records.store import Store
 from lifelong.running.launch import Options
-from lifelong.running.plan import Wishes
-from lifelong.running.records import Store
-from lifelong.running.tuning import Tuning
 from lifelong.tuning.studies import studies_of
 from lifelong.tuning.study import Study
 

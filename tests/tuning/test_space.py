@@ -8,9 +8,9 @@ import pytest
 from annotated_types import Ge
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from lifelong.boards.board import Board
 from lifelong.contracts import Strategy, strategy
 from lifelong.errors import UsageError
-from lifelong.running.board import Board
 from lifelong.tuning.space import space_of
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from lifelong.errors import UsageError
-from lifelong.running.job import Job
+from lifelong.records.provenance import provenance
+from lifelong.records.record import Record
 from lifelong.running.launch import Options
-from lifelong.running.provenance import provenance
-from lifelong.running.records import Record
+from lifelong.training.job import Job
 from lifelong.tuning.outcome import outcome_of
 from lifelong.tuning.study import Parameters, Study
 from lifelong.tuning.tune import tune

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 import torch
 
+from lifelong.boards.board import load_board
+from lifelong.boards.plan import AtHand, Wishes, make_plan
 from lifelong.contracts import Context, Scenario, Strategy, strategy
 from lifelong.data.resident import Images
 from lifelong.data.streams import Streams, benchmark_of
 from lifelong.errors import UsageError
+from lifelong.records.record import Record
+from lifelong.records.spec import Spec, Validation
 from lifelong.registry import scenarios
-from lifelong.running.board import load_board
-from lifelong.running.execute import execute
-from lifelong.running.job import Job
-from lifelong.running.plan import AtHand, Wishes, make_plan
-from lifelong.running.records import Record
-from lifelong.running.setup import load_scenario
-from lifelong.running.spec import Spec, Validation
+from lifelong.training.execute import execute
+from lifelong.training.job import Job
+from lifelong.training.setup import load_scenario
 from lifelong.verification.closed import Division
 
 SHARE = 0.4

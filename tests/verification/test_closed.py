@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from lifelong.boards.board import load_board
+from lifelong.boards.plan import Wishes, make_plan
 from lifelong.errors import UsageError
-from lifelong.running.board import load_board
-from lifelong.running.plan import Wishes, make_plan
-from lifelong.running.records import Store
-from lifelong.running.spec import Spec
+from lifelong.records.spec import Spec
+from lifelong.records.store import Store
 from lifelong.verification.closed import Division
 
 BOARD = 'scenarios = ["toy"]\nstrategies = ["naive", "ewc", "sgd.py:plain"]\nseeds = 1\n'

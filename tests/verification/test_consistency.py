@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from lifelong.records.record import Record
+from lifelong.records.sources import find
 from lifelong.registry import board_file, scenarios, strategies
-from lifelong.running.records import Record
-from lifelong.running.sources import find
 from lifelong.verification.consistency import contradictions
 
 Make = Callable[..., Record]

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from lifelong.errors import UsageError
+from lifelong.records.record import Record
+from lifelong.records.store import Store
 from lifelong.running.launch import Options
-from lifelong.running.records import Record, Store
 from lifelong.verification.rerun import TOLERANCE, choose, compare, rerun
 from lifelong.verification.verify import verify
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lifelong.errors import UsageError
-from lifelong.running.published import as_lines
-from lifelong.running.records import Record, Store
+from lifelong.records.published import as_lines
+from lifelong.records.record import Record
+from lifelong.records.store import Store
 from lifelong.verification.verify import Verification, verify
 
 Make = Callable[..., Record]

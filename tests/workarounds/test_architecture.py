@@ -18,8 +18,8 @@ from lifelong.contracts import Context
 from lifelong.data.images import ImageData, Samples
 from lifelong.data.streams import make_benchmark
 from lifelong.models import build_model
-from lifelong.running.evaluation import evaluate
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
+from lifelong.training.evaluation import evaluate
 from lifelong.workarounds.architecture import WorkingPackNet, WorkingPackNetModel, WorkingPNN
 from lifelong.workarounds.evaluating import no_evaluator
 

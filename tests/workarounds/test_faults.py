@@ -44,10 +44,10 @@ from lifelong import Setup
 from lifelong.contracts import Context
 from lifelong.data.images import ImageData, Samples
 from lifelong.data.resident import BatchReader
-from lifelong.data.streams import Kind, make_benchmark
+from lifelong.data.streams import StreamKind, make_benchmark
 from lifelong.models import build_model
-from lifelong.running.evaluation import evaluate
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
+from lifelong.training.evaluation import evaluate
 from lifelong.workarounds.evaluating import drop_idle_evaluator, no_evaluator, unchanged_by_evaluation
 from lifelong.workarounds.projection import WorkingAGEM
 from lifelong.workarounds.regularization import WorkingLwF, WorkingMAS, WorkingSI
@@ -57,7 +57,7 @@ CLASSES = 6
 BUDGET = Budget(epochs=2, batch_size=4, eval_batch_size=3)
 
 
-def benchmark_of(kind: Kind = "class") -> CLScenario:
+def benchmark_of(kind: StreamKind = "class") -> CLScenario:
     generator = torch.Generator().manual_seed(1)
     data = Samples(torch.randn(CLASSES * 4, 1, 2, 2, generator=generator), torch.arange(CLASSES * 4) % CLASSES)
     return make_benchmark(kind, ImageData(data, data, torch.zeros(1), ""), Context(), experiences=3)
@@ -67,7 +67,7 @@ def setup_of(model: nn.Module) -> Setup:
     return Setup(model, torch.optim.SGD(model.parameters(), 0.1, momentum=0.9), BUDGET)
 
 
-def network(benchmark: CLScenario, kind: Kind = "class") -> nn.Module:
+def network(benchmark: CLScenario, kind: StreamKind = "class") -> nn.Module:
     torch.manual_seed(0)
     protocol = "task" if kind == "task" else "class"
     return build_model("mlp", {"widths": [5]}, protocol=protocol, benchmark=benchmark)
@@ -150,7 +150,7 @@ class DrawsWhenEvaluated(SupervisedPlugin):
         torch.rand(1), np.random.rand(), random.random()
 
 
-GROWING: list[tuple[Callable[[], nn.Module], Kind]] = [(Growing, "class"), (Heads, "task"), (Columns, "task")]
+GROWING: list[tuple[Callable[[], nn.Module], StreamKind]] = [(Growing, "class"), (Heads, "task"), (Columns, "task")]
 
 
 def trace(strategy: SupervisedTemplate) -> bytes:
@@ -170,7 +170,7 @@ def stored_networks(strategy: SupervisedTemplate) -> list[nn.Module]:
     return [value for plugin in strategy.plugins for value in vars(plugin).values() if isinstance(value, nn.Module)]
 
 
-def trained_once(make: Callable[[], nn.Module], kind: Kind, *plugins: SupervisedPlugin) -> tuple[Any, CLScenario]:
+def trained_once(make: Callable[[], nn.Module], kind: StreamKind, *plugins: SupervisedPlugin) -> tuple[Any, CLScenario]:
     torch.manual_seed(0)
     benchmark = benchmark_of(kind)
     strategy = setup_of(make()).naive(*plugins, DrawsWhenEvaluated())
@@ -179,7 +179,7 @@ def trained_once(make: Callable[[], nn.Module], kind: Kind, *plugins: Supervised
 
 
 @pytest.mark.parametrize(("make", "kind"), GROWING)
-def test_evaluation_grows_networks_fault(make: Callable[[], nn.Module], kind: Kind) -> None:
+def test_evaluation_grows_networks_fault(make: Callable[[], nn.Module], kind: StreamKind) -> None:
     strategy, benchmark = trained_once(make, kind)
     before = sum(parameter.numel() for parameter in strategy.model.parameters())
     strategy.eval(benchmark.test_stream)
@@ -204,7 +204,7 @@ def test_evaluation_draws_random_numbers_fault() -> None:
 
 @pytest.mark.parametrize("gdumb", [False, True], ids=["plain", "gdumb"])
 @pytest.mark.parametrize(("make", "kind"), GROWING)
-def test_evaluation_leaves_no_trace(make: Callable[[], nn.Module], kind: Kind, gdumb: bool) -> None:
+def test_evaluation_leaves_no_trace(make: Callable[[], nn.Module], kind: StreamKind, gdumb: bool) -> None:
     strategy, benchmark = trained_once(make, kind, *([GDumbPlugin(6)] if gdumb else []))
     model, before = strategy.model, trace(strategy)
     accuracies = evaluate(strategy, benchmark.test_stream)
@@ -215,7 +215,7 @@ def test_evaluation_leaves_no_trace(make: Callable[[], nn.Module], kind: Kind, g
 
 
 @pytest.mark.parametrize(("make", "kind"), GROWING)
-def test_training_goes_on_as_if_never_evaluated(make: Callable[[], nn.Module], kind: Kind) -> None:
+def test_training_goes_on_as_if_never_evaluated(make: Callable[[], nn.Module], kind: StreamKind) -> None:
     weights = []
     for evaluated in (False, True):
         strategy, benchmark = trained_once(make, kind)

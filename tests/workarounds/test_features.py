@@ -23,7 +23,7 @@ from lifelong.contracts import Context
 from lifelong.data.images import ImageData, Samples
 from lifelong.data.streams import make_benchmark
 from lifelong.models import build_model
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
 from lifelong.workarounds.evaluating import no_evaluator
 from lifelong.workarounds.features import WorkingFeatureDistillation, WorkingFeatureReplay
 

@@ -23,7 +23,7 @@ from lifelong.data.drawing import Draws, Reader
 from lifelong.data.images import ImageData, Samples
 from lifelong.data.streams import make_benchmark
 from lifelong.models import build_model
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
 from lifelong.workarounds.metric import WorkingAML, WorkingERAML
 from lifelong.workarounds.projection import WorkingGEM
 

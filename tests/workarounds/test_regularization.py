@@ -16,22 +16,22 @@ from torch.utils.data import DataLoader
 from lifelong import Setup
 from lifelong.contracts import Context
 from lifelong.data.images import ImageData, Samples
-from lifelong.data.streams import Kind, make_benchmark
+from lifelong.data.streams import StreamKind, make_benchmark
 from lifelong.models import build_model
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
 from lifelong.workarounds.regularization import WorkingCWRStar, WorkingLFL, WorkingRWalk
 
 CLASSES = 6
 BUDGET = Budget(epochs=2, batch_size=4, eval_batch_size=3)
 
 
-def benchmark_of(kind: Kind = "class") -> Any:
+def benchmark_of(kind: StreamKind = "class") -> Any:
     generator = torch.Generator().manual_seed(1)
     data = Samples(torch.randn(CLASSES * 4, 1, 2, 2, generator=generator), torch.arange(CLASSES * 4) % CLASSES)
     return make_benchmark(kind, ImageData(data, data, torch.zeros(1), ""), Context(), experiences=3)
 
 
-def network(benchmark: Any, kind: Kind = "class", dropout: float = 0.0) -> nn.Module:
+def network(benchmark: Any, kind: StreamKind = "class", dropout: float = 0.0) -> nn.Module:
     torch.manual_seed(0)
     protocol = "task" if kind == "task" else "class"
     return build_model("mlp", {"widths": [5], "dropout": dropout}, protocol=protocol, benchmark=benchmark)

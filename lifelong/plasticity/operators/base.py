@@ -17,7 +17,7 @@ from lifelong.plasticity.candidates import free_units, live_synapses
 from lifelong.plasticity.moment import Moment
 from lifelong.plasticity.names import shown
 from lifelong.plasticity.scores.base import SynapseScore, UnitScore
-from lifelong.running.seeds import untouched_generators
+from lifelong.seeds import untouched_generators
 from lifelong.structure import Change, Closure, Initialiser, Structure, StructureError, ZeroFanOut
 
 New = Initialiser | Callable[[Closure], Initialiser]

@@ -12,7 +12,7 @@ from lifelong.plasticity.candidates import free_units
 from lifelong.plasticity.moment import Moment
 from lifelong.plasticity.operators.base import Operator, Outcome
 from lifelong.structure import Structure, insert_layer, remove_layer
-from lifelong.structure.replacements import ACTIVATIONS
+from lifelong.structure.operators.replacements import ACTIVATIONS
 
 
 @dataclass

@@ -12,8 +12,8 @@ from lifelong.plasticity.candidates import pruned_synapses
 from lifelong.plasticity.moment import Moment
 from lifelong.plasticity.operators.base import Operator, Outcome
 from lifelong.structure import Change, Structure, StructureError, create_synapses, prune_synapses
-from lifelong.structure.drawing import draw
-from lifelong.structure.marks import alive, owner
+from lifelong.structure.holding.marks import alive, owner
+from lifelong.structure.starting.drawing import draw
 
 
 class _OfSynapses(Operator):

@@ -13,7 +13,7 @@ from lifelong.plasticity.moment import Moment
 from lifelong.plasticity.scores.base import UnitScore
 from lifelong.plasticity.weights import along_units
 from lifelong.structure import Role
-from lifelong.structure.capture import run
+from lifelong.structure.starting.capture import run
 
 
 @dataclass

@@ -15,7 +15,7 @@ from lifelong.plasticity.moment import Moment
 from lifelong.plasticity.scores.base import UnitScore
 from lifelong.structure import Structure
 from lifelong.structure.contexts import evaluating
-from lifelong.structure.undo import undone
+from lifelong.structure.holding.undo import undone
 
 _TRIALS = 32
 

@@ -1,6 +1,7 @@
 """When a rule acts."""
 
-from lifelong.plasticity.triggers.base import Firing, Trigger
+from lifelong.plasticity.moment import Firing
+from lifelong.plasticity.triggers.base import Trigger
 from lifelong.plasticity.triggers.progress import Converged, Dropped, ShortOf, Stalled
 from lifelong.plasticity.triggers.saturation import Dormant, FewFree, RankSaturated, excess
 from lifelong.plasticity.triggers.schedules import AtSteps, Every, Randomly, TaskArrives

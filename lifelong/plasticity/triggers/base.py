@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lifelong.contracts import Need
 from lifelong.errors import UsageError
-from lifelong.plasticity.moment import Kind, Moment
+from lifelong.plasticity.moment import Firing, Moment, MomentKind
 from lifelong.plasticity.names import shown
 from lifelong.structure import Change, Structure
 
 Reading = Literal["loss", "accuracy"]
-
-
-@dataclass(frozen=True)
-class Firing:
-    """That a trigger fired.
-
-    Attributes:
-        trigger: its name, as records show it.
-        value: what it saw: a z-score, a loss, a rank; None where there is no such number.
-        layers: for which layers, with what it saw of each; None for all of the rule's.
-    """
-
-    trigger: str
-    value: float | None = None
-    layers: Mapping[str, float] | None = None
 
 
 class Trigger(ABC):
@@ -81,7 +65,7 @@ class Trigger(ABC):
         self, *, steps: int | None = None, epochs: int | None = None, experiences: int | None = None
     ) -> Trigger:
         """Fires only if so much has passed since it last did; one of the three is given."""
-        given = {Kind.STEP: steps, Kind.EPOCH: epochs, Kind.START: experiences}
+        given = {MomentKind.STEP: steps, MomentKind.EPOCH: epochs, MomentKind.START: experiences}
         chosen = [(kind, count) for kind, count in given.items() if count is not None]
         if len(chosen) != 1:
             raise UsageError("a cooldown is given in steps, in epochs or in experiences")
@@ -180,7 +164,7 @@ class _Wrapped(Trigger):
 class Cooldown(_Wrapped):
     """Lets a trigger fire only if so many moments of one kind have passed since it last did."""
 
-    kind: Kind
+    kind: MomentKind
     count: int
     _passed: int | None = field(default=None, init=False)
 
@@ -188,7 +172,7 @@ class Cooldown(_Wrapped):
         super().__post_init__()
         if self.count < 1:
             raise UsageError(f"a cooldown of {self.count}: the least is 1")
-        if self.kind is not Kind.STEP:
+        if self.kind is not MomentKind.STEP:
             self.needs = self.needs | {"task boundaries"}
 
     def fires(self, moment: Moment) -> Firing | None:

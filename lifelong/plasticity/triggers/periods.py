@@ -6,8 +6,8 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 
 from lifelong.errors import UsageError
-from lifelong.plasticity.moment import Kind, Moment
-from lifelong.plasticity.triggers.base import Firing, Reading, Trigger
+from lifelong.plasticity.moment import Firing, Moment, MomentKind
+from lifelong.plasticity.triggers.base import Reading, Trigger
 
 
 @dataclass
@@ -29,18 +29,18 @@ class Periodic(Trigger):
             raise UsageError(f"{type(self).__name__}: steps = {self.steps}; the least is 1")
 
     def fires(self, moment: Moment) -> Firing | None:
-        if moment.kind is Kind.START:
+        if moment.kind is MomentKind.START:
             self._passed = 0
             self._restart()
-        elif moment.kind is Kind.STEP:
+        elif moment.kind is MomentKind.STEP:
             self._passed += 1
             self._note(moment)
         return self._judge(moment) if self._ends(moment) else None
 
     def _ends(self, moment: Moment) -> bool:
         if self.steps is None:
-            return moment.kind is Kind.EPOCH
-        return moment.kind is Kind.STEP and self._passed % self.steps == 0
+            return moment.kind is MomentKind.EPOCH
+        return moment.kind is MomentKind.STEP and self._passed % self.steps == 0
 
     def _restart(self) -> None:
         """An experience starts: what is known of the former one is no measure of it."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 from lifelong.errors import UsageError
-from lifelong.plasticity.moment import Kind, Moment
-from lifelong.plasticity.triggers.base import Firing, Reading
+from lifelong.plasticity.moment import Firing, Moment, MomentKind
+from lifelong.plasticity.triggers.base import Reading
 from lifelong.plasticity.triggers.periods import Measured
 
 
@@ -173,7 +173,7 @@ class ShortOf(Measured):
     def fires(self, moment: Moment) -> Firing | None:
         former = self._known
         super().fires(moment)
-        known = former if moment.kind is Kind.START else self._known
+        known = former if moment.kind is MomentKind.START else self._known
         return Firing(self.name, known) if known is not None and self._is_short(known) else None
 
     def _restart(self) -> None:

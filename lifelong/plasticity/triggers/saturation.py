@@ -13,9 +13,8 @@ from torch import Tensor
 
 from lifelong.errors import UsageError
 from lifelong.plasticity.following import carry_units, renamed_keys
-from lifelong.plasticity.moment import Moment
+from lifelong.plasticity.moment import Firing, Moment
 from lifelong.plasticity.scores.firing import FiringAge
-from lifelong.plasticity.triggers.base import Firing
 from lifelong.plasticity.triggers.periods import Periodic
 from lifelong.structure import Change, Structure, frozen_units
 

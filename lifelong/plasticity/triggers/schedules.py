@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 
 from lifelong.errors import UsageError
-from lifelong.plasticity.moment import Kind, Moment
-from lifelong.plasticity.triggers.base import Firing, Trigger
+from lifelong.plasticity.moment import Firing, Moment, MomentKind
+from lifelong.plasticity.triggers.base import Trigger
 
 
 @dataclass
@@ -25,7 +25,7 @@ class TaskArrives(Trigger):
     _arrived: int = field(default=0, init=False)
 
     def fires(self, moment: Moment) -> Firing | None:
-        if moment.kind is not Kind.START:
+        if moment.kind is not MomentKind.START:
             return None
         self._arrived += 1
         return Firing(self.name, float(self._arrived)) if self.first or self._arrived > 1 else None
@@ -47,12 +47,12 @@ class Every(Trigger):
     _passed: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        given = {Kind.STEP: self.steps, Kind.EPOCH: self.epochs, Kind.END: self.experiences}
+        given = {MomentKind.STEP: self.steps, MomentKind.EPOCH: self.epochs, MomentKind.END: self.experiences}
         chosen = [(kind, count) for kind, count in given.items() if count is not None]
         if len(chosen) != 1 or chosen[0][1] < 1:
             raise UsageError("Every takes steps, epochs or experiences: one of them, of at least 1")
         self._kind, self._count = chosen[0]
-        if self._kind is not Kind.STEP:
+        if self._kind is not MomentKind.STEP:
             self.needs = frozenset({"task boundaries"})
 
     def fires(self, moment: Moment) -> Firing | None:
@@ -78,7 +78,7 @@ class AtSteps(Trigger):
             raise UsageError("AtSteps takes numbers of updates, of which the first is 1, as AtSteps([100, 200])")
 
     def fires(self, moment: Moment) -> Firing | None:
-        if moment.kind is not Kind.STEP or moment.step not in self.steps:
+        if moment.kind is not MomentKind.STEP or moment.step not in self.steps:
             return None
         return Firing(self.name, float(moment.step))
 
@@ -99,7 +99,7 @@ class Randomly(Trigger):
             raise UsageError(f"Randomly: probability = {self.probability} is not in (0, 1]; the nearest is {nearest}")
 
     def fires(self, moment: Moment) -> Firing | None:
-        if moment.kind is not Kind.STEP:
+        if moment.kind is not MomentKind.STEP:
             return None
         drawn = float(torch.rand((), generator=moment.generator))
         return Firing(self.name) if drawn < self.probability else None

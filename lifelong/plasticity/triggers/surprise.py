@@ -8,15 +8,15 @@ from math import isfinite, sqrt
 from typing import Any
 
 from lifelong.errors import UsageError
-from lifelong.plasticity.moment import Kind, Moment
-from lifelong.plasticity.triggers.base import Firing, Trigger
+from lifelong.plasticity.moment import Firing, Moment, MomentKind
+from lifelong.plasticity.triggers.base import Trigger
 
 
 class _OfLoss(Trigger):
     """Sees the loss of each batch, before its update. A loss that is not finite is passed over."""
 
     def fires(self, moment: Moment) -> Firing | None:
-        if moment.kind is not Kind.STEP or moment.loss is None or not isfinite(moment.loss):
+        if moment.kind is not MomentKind.STEP or moment.loss is None or not isfinite(moment.loss):
             return None
         return self._seen(moment.loss)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import altair as alt
 
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.metrics import RUN_METRICS
 from lifelong.reporting.charts import drawings
 from lifelong.reporting.charts.rows import Row
 

@@ -6,7 +6,7 @@ from typing import cast
 
 import altair as alt
 
-from lifelong.measures.metrics import RunMetric
+from lifelong.records.metrics import RunMetric
 from lifelong.reporting.charts.encodings import (
     BROKEN,
     DASHES,

@@ -13,6 +13,8 @@ from pathlib import Path
 import vl_convert
 
 from lifelong.errors import UsageError
+from lifelong.records.record import Record, why
+from lifelong.records.store import write_whole
 from lifelong.reporting.charts.charts import CHARTS, COSTS, Chart
 from lifelong.reporting.charts.rows import Row, chosen, costs, curves, differences, forgotten, matrix
 from lifelong.reporting.charts.selection import shown
@@ -20,7 +22,6 @@ from lifelong.reporting.charts.stream import stream
 from lifelong.reporting.charts.themes import BACKGROUND, config
 from lifelong.reporting.statistics.scores import Contest, Entrant
 from lifelong.reporting.statistics.standings import Table, standings
-from lifelong.running.records import Record, why, write_whole
 
 WIDTH = 560
 """In points: a little more than the text of a page, so that words are of some 9 points in it."""

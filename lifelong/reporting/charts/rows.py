@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lifelong.measures.continual import Curve, Matrix, average_so_far, forgetting_by_experience, forgetting_so_far
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.metrics import RUN_METRICS
 from lifelong.reporting.statistics.bootstrap import Interval, mean_intervals
 from lifelong.reporting.statistics.comparison import Comparison, adjusted, compare
 from lifelong.reporting.statistics.pareto import front

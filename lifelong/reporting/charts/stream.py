@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from lifelong.measures.continual import average_so_far
+from lifelong.records.entries import Event
+from lifelong.records.record import Record
 from lifelong.reporting.charts.rows import Row
-from lifelong.running.entries import Event
-from lifelong.running.records import Record
 
 MARKS = 300
 """The most marks of a run: with more, those of near steps are summed, as far as operators and triggers allow."""

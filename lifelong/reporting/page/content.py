@@ -6,19 +6,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.boards.board import Board
+from lifelong.records.metrics import RUN_METRICS
 from lifelong.registry import strategies
 from lifelong.reporting.charts.charts import CHARTS
 from lifelong.reporting.charts.selection import shown
 from lifelong.reporting.charts.themes import config
 from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import Row, Table
-from lifelong.reporting.statistics.targets import Outcome, summary
+from lifelong.reporting.statistics.targets import TargetOutcome, summary
 from lifelong.reporting.text.notes import notes
 from lifelong.reporting.text.rankings import as_data
 from lifelong.reporting.text.targets import HEADINGS, RULE, cells_of, remarks
 from lifelong.reporting.text.words import written
-from lifelong.running.board import Board
 
 BASELINES = 16
 """The most strategies from which differences are told: each is compared with all others."""
@@ -42,7 +42,7 @@ def content(
     contests: Sequence[Contest],
     tables: Sequence[Table],
     metrics: Sequence[str],
-    outcomes: Sequence[Outcome] = (),
+    outcomes: Sequence[TargetOutcome] = (),
 ) -> Any:
     """All but the runs and the rows of the charts: what the page begins with.
 
@@ -128,7 +128,7 @@ def _texts(row: Row, metrics: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def _published(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
+def _published(outcomes: Sequence[TargetOutcome]) -> dict[str, Any] | None:
     """Published numbers beside ours, as text; None where the board has none."""
     if not outcomes:
         return None

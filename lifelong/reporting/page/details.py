@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lifelong.records.record import Record
+from lifelong.records.spec import Spec
 from lifelong.reporting.charts.charts import COSTS
 from lifelong.reporting.charts.rows import Row, costs, curves, differences, forgotten
 from lifelong.reporting.charts.stream import stream
 from lifelong.reporting.page.content import ranking
 from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import Table
-from lifelong.running.records import Record
-from lifelong.running.spec import Spec
 
 DIGITS = 6
 """That count, in what is drawn; the tables have all."""

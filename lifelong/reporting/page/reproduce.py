@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from lifelong.boards.plan import AtHand, Cell, Plan, Wishes, make_plan
+from lifelong.boards.settings import parse_value
 from lifelong.contracts import Entry
+from lifelong.records.spec import Choice, Spec
 from lifelong.registry import E, Registry, scenarios, strategies
-from lifelong.running.plan import AtHand, Cell, Plan, Wishes, make_plan
-from lifelong.running.settings import parse_value
-from lifelong.running.spec import Choice, Spec
 
 
 def command_for(

@@ -19,13 +19,13 @@ import vl_convert
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from lifelong.boards.plan import Plan
 from lifelong.reporting.page.content import content
 from lifelong.reporting.page.details import details
 from lifelong.reporting.page.reproduce import command_for
 from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import standings
 from lifelong.reporting.statistics.targets import outcomes
-from lifelong.running.plan import Plan
 
 SCRIPTS = ("state.js", "ranking.js", "charts.js", "runs.js", "start.js")
 """Parts of one script, in this order."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t
 
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.metrics import RUN_METRICS
 from lifelong.reporting.statistics.bootstrap import (
     CONFIDENCE,
     ROUNDING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.metrics import RUN_METRICS
 from lifelong.reporting.statistics.standings import Row, Table
 
 

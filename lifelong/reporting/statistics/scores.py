@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from lifelong.boards.plan import Cell
 from lifelong.contracts import Role
 from lifelong.measures.continual import Matrix
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.metrics import RUN_METRICS
+from lifelong.records.record import Record
+from lifelong.records.spec import Choice, Spec
 from lifelong.reporting.statistics.bootstrap import Values
-from lifelong.running.plan import Cell
-from lifelong.running.records import Record
-from lifelong.running.spec import Choice, Spec
 
 ABSENT = -1
 """The column of who does not take part."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from lifelong.contracts import Role
 from lifelong.errors import unknown
-from lifelong.measures.metrics import RANKING, RUN_METRICS, RunMetric
+from lifelong.records.metrics import RANKING, RUN_METRICS, RunMetric
 from lifelong.reporting.statistics.bootstrap import Interval, Values, counts, enough, interquartile_mean, mean_intervals
 from lifelong.reporting.statistics.comparison import ALL, superiority
 from lifelong.reporting.statistics.scores import ABSENT, Contest, Entrant

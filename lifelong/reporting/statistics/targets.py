@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from lifelong.boards.plan import Cell
+from lifelong.boards.settings import parse_value
+from lifelong.boards.targets import Target
 from lifelong.contracts import Strategy
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.metrics import RUN_METRICS
+from lifelong.records.spec import Spec
 from lifelong.registry import E, Registry, scenarios, strategies
 from lifelong.reporting.statistics.bootstrap import Interval, mean_interval
 from lifelong.reporting.statistics.scores import Contest, Entrant
-from lifelong.running.plan import Cell
-from lifelong.running.settings import parse_value
-from lifelong.running.spec import Spec
-from lifelong.running.targets import Target
 
 Status = Literal["reproduced", "above", "below", "not run"]
 
@@ -31,7 +31,7 @@ NONE = Interval(None, None, None, 0)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TargetOutcome:
     """A target, and what the board's runs came to."""
 
     target: Target
@@ -57,7 +57,7 @@ class Outcome:
         return 0 < self.ours.n < FEW
 
 
-def outcomes(targets: Sequence[Target], cells: Sequence[Cell], contests: Sequence[Contest]) -> list[Outcome]:
+def outcomes(targets: Sequence[Target], cells: Sequence[Cell], contests: Sequence[Contest]) -> list[TargetOutcome]:
     """What became of each target that the cells are about.
 
     Args:
@@ -86,7 +86,7 @@ def status_of(mean: float, target: Target) -> Status:
     return "above" if difference > 0 else "below"
 
 
-def summary(found: Sequence[Outcome]) -> str:
+def summary(found: Sequence[TargetOutcome]) -> str:
     """`18 of 20 reproduced, 1 above, 1 below; 3 not run`."""
     counts = Counter(one.status for one in found)
     run = len(found) - counts["not run"]
@@ -99,16 +99,16 @@ def _name(registry: Registry[E], reference: str) -> str:
     return registry.get(reference).name if ".py:" in reference else reference
 
 
-def _outcome(target: Target, cells: Sequence[Cell], contests: Sequence[Contest]) -> Outcome:
+def _outcome(target: Target, cells: Sequence[Cell], contests: Sequence[Contest]) -> TargetOutcome:
     """One target's, given the cells of its scenario and strategy: a cell for each seed, at least one."""
     if cells[0].spec is None:
-        return Outcome(target, "not run", NONE, 0, cells[0].reason)
+        return TargetOutcome(target, "not run", NONE, 0, cells[0].reason)
     spec = _meant(target, cells[0].spec, cells[0].strategy)
     entrant = _entrant(spec, contests)
     values = entrant.values(target.metric) if entrant else {}
     ours = mean_interval([values[seed] for seed in sorted(values)])
     status = "not run" if ours.mean is None else status_of(ours.mean, target)
-    return Outcome(target, status, ours, len(cells), _reason(entrant, target.metric, ours), spec)
+    return TargetOutcome(target, status, ours, len(cells), _reason(entrant, target.metric, ours), spec)
 
 
 def _meant(target: Target, own: Spec, strategy: Strategy) -> Spec:
@@ -135,4 +135,4 @@ def _reason(entrant: Entrant | None, metric: str, ours: Interval) -> str:
     return "every run failed"
 
 
-__all__ = ["FEW", "Outcome", "Status", "outcomes", "status_of", "summary"]
+__all__ = ["FEW", "Status", "TargetOutcome", "outcomes", "status_of", "summary"]

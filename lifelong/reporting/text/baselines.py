@@ -9,7 +9,7 @@ from typing import Any
 
 from lifelong.contracts import Strategy
 from lifelong.registry import strategies
-from lifelong.reporting.statistics.targets import Outcome, summary
+from lifelong.reporting.statistics.targets import TargetOutcome, summary
 from lifelong.reporting.text.targets import code
 from lifelong.reporting.text.words import escape
 
@@ -21,7 +21,7 @@ HOW = (
 )
 
 
-def rows(found: Mapping[str, Sequence[Outcome]]) -> Iterator[dict[str, Any]]:
+def rows(found: Mapping[str, Sequence[TargetOutcome]]) -> Iterator[dict[str, Any]]:
     """A mapping for each baseline, in the order of their files.
 
     Args:
@@ -43,7 +43,7 @@ def rows(found: Mapping[str, Sequence[Outcome]]) -> Iterator[dict[str, Any]]:
         }
 
 
-def markdown(found: Mapping[str, Sequence[Outcome]]) -> str:
+def markdown(found: Mapping[str, Sequence[TargetOutcome]]) -> str:
     """The same as a table, below what became of each board's targets."""
     lines = [f"- `{board}`: {summary(outcomes)}" for board, outcomes in found.items()]
     lines += [*[""] * bool(lines), "| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS)]
@@ -70,7 +70,7 @@ def _baselines() -> list[Strategy]:
     )
 
 
-def _run(board: str, entry: Strategy, one: Outcome) -> str:
+def _run(board: str, entry: Strategy, one: TargetOutcome) -> str:
     """What to type for all of a strategy's targets that have the same parameters."""
     settings = [
         word for name, value in one.target.settings.items() for word in ("--set", f"{entry.name}.{name}={value}")

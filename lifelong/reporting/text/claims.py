@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table as Drawing
 from rich.text import Text
 
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.bounds import plain
+from lifelong.records.metrics import RUN_METRICS
 from lifelong.reporting.statistics.comparison import Comparison, Pair, Verdict
 from lifelong.reporting.text.comparisons import written_difference
 from lifelong.reporting.text.words import escape, grouped, heading
-from lifelong.running.bounds import plain
 
 MARKS: Mapping[Verdict, str] = {"better": "✓", "worse": "✗", "too few seeds": "?"}
 HEADINGS = ("strategy", "control", "what is claimed to help")

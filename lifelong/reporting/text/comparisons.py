@@ -14,13 +14,13 @@ from rich.measure import Measurement
 from rich.table import Table as Drawing
 from rich.text import Text
 
-from lifelong.measures.metrics import RUN_METRICS, Quantity
+from lifelong.records.bounds import plain
+from lifelong.records.metrics import RUN_METRICS, Quantity
 from lifelong.reporting.statistics.bootstrap import Interval
 from lifelong.reporting.statistics.comparison import Comparison, Verdict
 from lifelong.reporting.text.numbers import write
 from lifelong.reporting.text.rankings import Format
 from lifelong.reporting.text.words import NONE, escape, grouped, heading
-from lifelong.running.bounds import plain
 
 Order = Mapping[tuple[str, str], Sequence[str]]
 """By metric and scenario, the labels in the order of a matrix."""

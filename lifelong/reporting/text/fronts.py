@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table as Drawing
 from rich.text import Text
 
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.bounds import plain
+from lifelong.records.metrics import RUN_METRICS
 from lifelong.reporting.statistics.pareto import Point
 from lifelong.reporting.text.numbers import write
 from lifelong.reporting.text.rankings import Format
 from lifelong.reporting.text.words import escape, heading
-from lifelong.running.bounds import plain
 
 HOW = (
     "Means are compared: who is dominated by little may be as good, see the intervals. Ceilings and references keep "

@@ -41,7 +41,7 @@ def _scenarios() -> Iterable[dict[str, Any]]:
 
 
 def _boards() -> Iterable[dict[str, Any]]:
-    from lifelong.running.board import load_board
+    from lifelong.boards.board import load_board
 
     for name in boards():
         board = load_board(name)
@@ -89,7 +89,7 @@ def _cell(value: Any) -> str:
 
 def board_as_data(name: str) -> dict[str, Any]:
     """What a board file says, and what its scenarios need."""
-    from lifelong.running.board import load_board
+    from lifelong.boards.board import load_board
 
     board = load_board(name)
     used = [scenarios.get(scenario) for scenario in board.scenarios]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lifelong.measures.metrics import RANKING, RUN_METRICS
+from lifelong.records.metrics import RANKING, RUN_METRICS
 from lifelong.reporting.statistics.standings import Table
 from lifelong.reporting.text.words import heading
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifelong.measures.metrics import Quantity
+from lifelong.records.metrics import Quantity
 
 _UNITS = (("s", 1), ("min", 60), ("h", 3600))
 _PREFIXES = ("", " k", " M", " G", " T", " P")

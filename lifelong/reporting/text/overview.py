@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lifelong.running.plan import Cell, Plan, State
-from lifelong.running.records import Store
+from lifelong.boards.plan import Cell, Plan, State
+from lifelong.records.store import Store
 
 
 def print_cells(console: Console, plan: Plan) -> None:

@@ -12,11 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from lifelong.measures.continual import validate
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.metrics import RUN_METRICS
+from lifelong.records.record import Record
 from lifelong.reporting.text.numbers import write
-from lifelong.running.job import Job
-from lifelong.running.records import Record
 from lifelong.running.scheduler import Advanced, Finished
+from lifelong.training.job import Job
 
 
 class Display(Protocol):

@@ -15,11 +15,11 @@ from rich.measure import Measurement
 from rich.table import Table as Drawing
 from rich.text import Text
 
-from lifelong.measures.metrics import RANKING, RUN_METRICS
+from lifelong.records.bounds import plain
+from lifelong.records.metrics import RANKING, RUN_METRICS
 from lifelong.reporting.statistics.standings import Row, Table
 from lifelong.reporting.text.notes import INTERVAL, legend, notes
 from lifelong.reporting.text.words import NONE, arrow, escape, heading, written
-from lifelong.running.bounds import plain
 
 Format = Literal["md", "csv", "json"]
 STYLES = {"floor": "dim", "ceiling": "dim", "reference": "dim", "control": "cyan", "contestant": ""}

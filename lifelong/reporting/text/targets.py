@@ -15,15 +15,15 @@ from rich.measure import Measurement
 from rich.table import Table as Drawing
 from rich.text import Text
 
-from lifelong.measures.metrics import RUN_METRICS
-from lifelong.reporting.statistics.targets import FEW, Outcome, Status, summary
+from lifelong.boards.targets import Target
+from lifelong.records.bounds import plain
+from lifelong.records.metrics import RUN_METRICS
+from lifelong.reporting.statistics.targets import FEW, Status, TargetOutcome, summary
 from lifelong.reporting.text.comparisons import signed
 from lifelong.reporting.text.notes import INTERVAL
 from lifelong.reporting.text.numbers import write
 from lifelong.reporting.text.rankings import Format
 from lifelong.reporting.text.words import NONE, arrow, escape, grouped, written
-from lifelong.running.bounds import plain
-from lifelong.running.targets import Target
 
 Commands = Sequence[str | None]
 """For each outcome what to type to run it again; None where nothing is."""
@@ -38,7 +38,7 @@ FEW_SEEDS = f"Some rest on fewer than {FEW} seeds: their status says little."
 STYLES: Mapping[Status, str] = {"reproduced": "green", "above": "yellow", "below": "yellow", "not run": "dim"}
 
 
-def print_targets(console: Console, outcomes: Sequence[Outcome]) -> None:
+def print_targets(console: Console, outcomes: Sequence[TargetOutcome]) -> None:
     """Print a table, on a narrow console a paragraph for each target; then where the published numbers are from."""
     sources = list(dict.fromkeys(one.target.source for one in outcomes))
     drawing = _drawn(outcomes, sources)
@@ -56,7 +56,7 @@ def print_targets(console: Console, outcomes: Sequence[Outcome]) -> None:
     console.print(Text(summary(outcomes), style="bold"))
 
 
-def _drawn(outcomes: Sequence[Outcome], sources: Sequence[str]) -> Drawing:
+def _drawn(outcomes: Sequence[TargetOutcome], sources: Sequence[str]) -> Drawing:
     drawing = Drawing(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for heading in (*HEADINGS, "source"):
         right = heading in ("seeds", "difference", "source")
@@ -68,7 +68,7 @@ def _drawn(outcomes: Sequence[Outcome], sources: Sequence[str]) -> Drawing:
     return drawing
 
 
-def _print_paragraphs(console: Console, outcomes: Sequence[Outcome], sources: Sequence[str]) -> None:
+def _print_paragraphs(console: Console, outcomes: Sequence[TargetOutcome], sources: Sequence[str]) -> None:
     for one in outcomes:
         scenario, strategy, metric, published, ours, seeds, difference, status = map(plain, cells_of(one))
         source = sources.index(one.target.source) + 1
@@ -79,7 +79,7 @@ def _print_paragraphs(console: Console, outcomes: Sequence[Outcome], sources: Se
     console.print()
 
 
-def render_targets(outcomes: Sequence[Outcome], commands: Commands, file_format: Format) -> str:
+def render_targets(outcomes: Sequence[TargetOutcome], commands: Commands, file_format: Format) -> str:
     """The same in a format for files, with what to type for each row.
 
     Args:
@@ -104,14 +104,14 @@ _TAIL = ("mean", "low", "high", "n", "planned", "difference", "status", "reason"
 _COLUMNS = (*Target.model_fields, *_TAIL)
 
 
-def _as_data(one: Outcome, command: str | None) -> dict[str, Any]:
+def _as_data(one: TargetOutcome, command: str | None) -> dict[str, Any]:
     found = {"planned": one.planned, "difference": one.difference, "status": one.status}
     names = dict(zip(("scenario", "strategy"), cells_of(one), strict=False))
     told = {"reason": one.reason, "command": command}
     return one.target.model_dump() | names | asdict(one.ours) | found | told
 
 
-def _markdown(outcomes: Sequence[Outcome], commands: Commands) -> str:
+def _markdown(outcomes: Sequence[TargetOutcome], commands: Commands) -> str:
     lines = [f"**{summary(outcomes)}**", ""]
     lines += ["| " + " | ".join((*HEADINGS, "source", "run it again")) + " |"]
     lines += [
@@ -129,7 +129,7 @@ def code(command: str | None) -> str:
     return f"`{plain(command)}`".replace("|", r"\|") if command else NONE
 
 
-def cells_of(one: Outcome) -> list[str]:
+def cells_of(one: TargetOutcome) -> list[str]:
     """What stands under `HEADINGS`."""
     target, metric = one.target, RUN_METRICS[one.target.metric]
     return [
@@ -144,7 +144,7 @@ def cells_of(one: Outcome) -> list[str]:
     ]
 
 
-def remarks(outcomes: Sequence[Outcome]) -> list[str]:
+def remarks(outcomes: Sequence[TargetOutcome]) -> list[str]:
     """What has to be known of single targets: why there is no number of ours, and what the board says of them."""
     told = [(" · ".join(cells_of(one)[:2]), text) for one in outcomes for text in (one.reason, one.target.note) if text]
     return [

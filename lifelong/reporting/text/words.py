@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.bounds import plain
+from lifelong.records.metrics import RUN_METRICS
 from lifelong.reporting.statistics.bootstrap import Interval
 from lifelong.reporting.text.numbers import write
-from lifelong.running.bounds import plain
 
 NONE = "-"
 Thing = TypeVar("Thing")

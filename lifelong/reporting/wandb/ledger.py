@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from lifelong.records.bounds import read_bytes
+from lifelong.records.record import Record
+from lifelong.records.spec import Strict
 from lifelong.reporting.wandb.record import PROJECT, Mode, run_id
 from lifelong.reporting.wandb.view import VERSION
-from lifelong.running.bounds import read_bytes
-from lifelong.running.records import Record
-from lifelong.running.spec import Strict
 
 
 class Target(Strict):

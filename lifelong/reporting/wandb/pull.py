@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from lifelong.errors import UsageError
+from lifelong.records.bounds import MAX_RECORD_BYTES, plain
+from lifelong.records.merge import TOLD, MergeOutcome, add, conflict, told
+from lifelong.records.record import Record, parse, read
+from lifelong.records.store import Store
 from lifelong.reporting.wandb.access import NO_KEY, has_credentials, reason
 from lifelong.reporting.wandb.record import ARTIFACT_FILE, ARTIFACT_TYPE, TIMEOUT_S, run_id
-from lifelong.running.bounds import MAX_RECORD_BYTES, plain
-from lifelong.running.merge import TOLD, Outcome, add, conflict, told
-from lifelong.running.records import Record, Store, parse, read
 
 if TYPE_CHECKING:
     from wandb.apis.public import File, Run
@@ -28,7 +29,7 @@ class Pulled(NamedTuple):
     """What became of one run."""
 
     run: str
-    outcome: Outcome | Literal["without a record"]
+    outcome: MergeOutcome | Literal["without a record"]
     reason: str = ""
 
     @property

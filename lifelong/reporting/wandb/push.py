@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifelong.errors import UsageError
+from lifelong.records.record import Record
 from lifelong.reporting.wandb.access import NO_KEY, forget_runs, has_credentials, reason, server_is_away
 from lifelong.reporting.wandb.ledger import Ledger, Target
 from lifelong.reporting.wandb.record import PROJECT, TIMEOUT_S, Mode, log_record
-from lifelong.running.records import Record
 
 
 @dataclass(frozen=True)

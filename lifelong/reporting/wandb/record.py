@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lifelong.records.record import Record
 from lifelong.reporting.wandb import view
-from lifelong.running.records import Record
 
 if TYPE_CHECKING:
     import wandb

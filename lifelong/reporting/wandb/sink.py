@@ -18,10 +18,10 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from lifelong.records.record import Record, read
 from lifelong.reporting.wandb.access import NO_KEY, forget_runs, has_credentials, reason, server_is_away
 from lifelong.reporting.wandb.ledger import Ledger, Target
 from lifelong.reporting.wandb.record import PROJECT, TIMEOUT_S, Mode, log_record
-from lifelong.running.records import Record, read
 from lifelong.running.worker import die_with_parent
 
 if TYPE_CHECKING:

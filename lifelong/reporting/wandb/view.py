@@ -19,9 +19,9 @@ from lifelong.measures.continual import (
     backward_transfer_so_far,
     forgetting_so_far,
 )
-from lifelong.measures.metrics import RUN_METRICS
-from lifelong.running.entries import Event
-from lifelong.running.records import Record
+from lifelong.records.entries import Event
+from lifelong.records.metrics import RUN_METRICS
+from lifelong.records.record import Record
 
 Item = TypeVar("Item")
 

@@ -10,9 +10,9 @@ from avalanche.models import MTSimpleMLP
 from lifelong import Setup, load_scenario
 from lifelong.models import build_model
 from lifelong.plasticity import Plasticity
+from lifelong.records.spec import Budget
 from lifelong.registry import scenarios, strategies
-from lifelong.running.setup import make_optimizer
-from lifelong.running.spec import Budget
+from lifelong.training.setup import make_optimizer
 
 
 class Watch(SupervisedPlugin):

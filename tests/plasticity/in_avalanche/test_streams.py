@@ -12,7 +12,7 @@ from torch.utils.data import TensorDataset
 
 from lifelong import UsageError
 from lifelong.plasticity import Every, Grow, Mark, Plasticity, Rule, TaskArrives
-from lifelong.running.evaluation import evaluate
+from lifelong.training.evaluation import evaluate
 
 
 class Curious(SupervisedPlugin):

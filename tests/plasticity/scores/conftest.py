@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.plasticity.activations import Activations
-from lifelong.plasticity.moment import Batch, Kind, Memory, Moment
+from lifelong.plasticity.moment import Batch, Memory, Moment, MomentKind
 from lifelong.structure import Structure
 
 
@@ -45,7 +45,7 @@ class Training:
         self.batch = Batch(x, nothing, nothing, output.detach(), lambda output, _: criterion(output))
         return self.moment()
 
-    def moment(self, kind: Kind = Kind.STEP) -> Moment:
+    def moment(self, kind: MomentKind = MomentKind.STEP) -> Moment:
         layers = tuple(self.memory.layers)
         return Moment(kind, self.step, layers, self.structure, self.batch, self.memory, self.recorded)
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import functional_call
 
 from lifelong.errors import UsageError
-from lifelong.plasticity.moment import Kind
+from lifelong.plasticity.moment import MomentKind
 from lifelong.plasticity.scores import Curvature
 from lifelong.plasticity.scores.curvature import hessian_diagonal
 
@@ -88,6 +88,6 @@ def test_an_untrained_layer_has_none(mlp, x):
 def test_without_a_batch_it_says_so(mlp):
     mlp.batch = None
     with pytest.raises(UsageError, match="no batch"):
-        Curvature()(mlp.moment(Kind.START), "0")
+        Curvature()(mlp.moment(MomentKind.START), "0")
     with pytest.raises(UsageError, match="draws = 0"):
         Curvature(draws=0)

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lifelong.plasticity.moment import Kind, Memory, Moment
+from lifelong.plasticity.moment import Memory, Moment, MomentKind
 
 
 @pytest.fixture
 def at():
     """Makes a moment: of a step with what its batch said, or of another kind with the last epoch's averages."""
 
-    def make(kind=Kind.STEP, *, step=0, structure=None, activations=None, generator=None, **measured):
+    def make(kind=MomentKind.STEP, *, step=0, structure=None, activations=None, generator=None, **measured):
         batch = SimpleNamespace(**{name: torch.tensor(value, dtype=torch.float64) for name, value in measured.items()})
         return Moment(
             kind=kind,
@@ -24,7 +24,7 @@ def at():
             batch=batch,
             memory=Memory(generator or torch.Generator()),
             recorded=SimpleNamespace(of=lambda layer: activations[layer]),
-            averages={} if kind is Kind.STEP else measured,
+            averages={} if kind is MomentKind.STEP else measured,
         )
 
     return make
@@ -34,10 +34,10 @@ def at():
 def fired(at):
     """Shows a trigger one moment of a kind after the other; returns {number: value} of those at which it fired."""
 
-    def run(trigger, values, kind=Kind.EPOCH, of="loss"):
+    def run(trigger, values, kind=MomentKind.EPOCH, of="loss"):
         found = {}
         for number, value in enumerate(values):
-            firing = trigger.fires(at(kind, **{of: value}) if value is not None else at(Kind.START))
+            firing = trigger.fires(at(kind, **{of: value}) if value is not None else at(MomentKind.START))
             if firing is not None:
                 found[number] = firing.value
         return found

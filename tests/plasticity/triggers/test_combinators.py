@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from lifelong.errors import UsageError
-from lifelong.plasticity.moment import Kind
+from lifelong.plasticity.moment import MomentKind
 from lifelong.plasticity.triggers import Converged, Dormant, Every, Firing, ShortOf, Surprised, TaskArrives, Trigger
 
 NO, YES, ONE, TWO, BOTH = None, {}, {"a": 1.0}, {"b": 2.0}, {"a": 3.0, "b": 4.0}
@@ -85,7 +85,9 @@ def test_what_a_combination_says(at):
 def test_every_side_sees_every_moment_once(at, combine):
     one, two = Scripted([YES, NO, NO, YES]), Scripted([NO, NO, YES, YES])
     trigger = combine(one, two)
-    for number, kind in enumerate([Kind.START, Kind.STEP, Kind.STEP, Kind.EPOCH, Kind.END] * 4, start=1):
+    for number, kind in enumerate(
+        [MomentKind.START, MomentKind.STEP, MomentKind.STEP, MomentKind.EPOCH, MomentKind.END] * 4, start=1
+    ):
         trigger.fires(at(kind))
         assert one.asked == two.asked == number
 
@@ -122,9 +124,9 @@ def test_cooldown_in_steps(at):
 
 
 def test_cooldown_in_epochs_and_experiences(at):
-    epoch = [at(), at(), at(Kind.EPOCH)]
+    epoch = [at(), at(), at(MomentKind.EPOCH)]
     assert firing_steps(Scripted([YES]).cooldown(epochs=2), epoch * 5) == [0, 5, 11]
-    experience = [at(Kind.START), *epoch, at(Kind.END)]
+    experience = [at(MomentKind.START), *epoch, at(MomentKind.END)]
     assert firing_steps(Scripted([YES]).cooldown(experiences=2), experience * 5) == [0, 10, 20]
 
 

@@ -34,7 +34,7 @@ from lifelong.plasticity.triggers import (
     Surprised,
     TaskArrives,
 )
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
 
 BATCH, BATCHES = 16, 90
 CUTS = [(30, 60), (3, 10, 61, 62), (89,)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lifelong.errors import UsageError
-from lifelong.plasticity.moment import Kind
+from lifelong.plasticity.moment import MomentKind
 from lifelong.plasticity.triggers import Converged, Dropped, ShortOf, Stalled
 
 START = None
@@ -29,16 +29,16 @@ def test_converged_by_hand(fired):
 
 def test_converged_by_windows(fired):
     losses = [0.9, 1.1, 0.5, 0.7, 0.5, 0.5, 0.4, 0.6, 0.5, 0.5]
-    assert fired(Converged(delta=0.1, steps=2), losses, Kind.STEP) == {9: pytest.approx(0.0375)}
+    assert fired(Converged(delta=0.1, steps=2), losses, MomentKind.STEP) == {9: pytest.approx(0.0375)}
 
 
 def test_an_experience_that_starts_is_not_compared_with_the_former(fired):
     losses = [1.0, 0.5, START, 0.5, 0.5]
     assert list(fired(Converged(delta=0.05, smoothing=0), losses)) == [4]
     steps = [1.0, 1.0, 0.5, START, 0.5, 0.5, 0.5, 0.5, 0.5]
-    assert list(fired(Converged(delta=0.05, smoothing=0, steps=2), steps, Kind.STEP)) == [7]
+    assert list(fired(Converged(delta=0.05, smoothing=0, steps=2), steps, MomentKind.STEP)) == [7]
     hidden = [loss for loss in steps if loss is not START]
-    assert list(fired(Converged(delta=0.05, smoothing=0, steps=2), hidden, Kind.STEP)) == [5, 7]
+    assert list(fired(Converged(delta=0.05, smoothing=0, steps=2), hidden, MomentKind.STEP)) == [5, 7]
 
 
 def test_one_loss_that_is_not_finite_does_not_end_the_judging(fired):
@@ -58,7 +58,7 @@ def test_stalled_by_hand(fired):
 
 def test_stalled_by_windows_is_stalled_by_epochs(fired):
     losses = [1.0, 0.9, 0.8995, 0.95, 0.9, 0.89, 0.8, 0.8, 0.8]
-    found = fired(Stalled(patience=2, steps=2), as_steps(losses), Kind.STEP)
+    found = fired(Stalled(patience=2, steps=2), as_steps(losses), MomentKind.STEP)
     assert found == {7: pytest.approx(0.95), 17: pytest.approx(0.8)}
 
 
@@ -71,22 +71,22 @@ def test_dropped_by_hand(fired):
     expected = {2: 0.0, 4: pytest.approx(-0.05), 8: pytest.approx(-0.05)}
     assert fired(Dropped(), accuracies, of="accuracy") == expected
     steps = as_steps([0.5, 0.6, 0.7, 0.65, 0.66])
-    assert list(fired(Dropped(steps=2), steps, Kind.STEP, of="accuracy")) == [7]
+    assert list(fired(Dropped(steps=2), steps, MomentKind.STEP, of="accuracy")) == [7]
 
 
 def test_short_of_holds_at_every_moment_from_the_first_period_on(at):
     moments = [
-        (at(Kind.START), None),
+        (at(MomentKind.START), None),
         (at(accuracy=0.1), None),
-        (at(Kind.EPOCH, accuracy=0.5), 0.5),
+        (at(MomentKind.EPOCH, accuracy=0.5), 0.5),
         (at(accuracy=1.0), 0.5),
-        (at(Kind.EPOCH, accuracy=0.9), None),
+        (at(MomentKind.EPOCH, accuracy=0.9), None),
         (at(accuracy=0.1), None),
-        (at(Kind.EPOCH, accuracy=0.8), 0.8),
-        (at(Kind.END, accuracy=0.8), 0.8),
-        (at(Kind.START, accuracy=0.8), 0.8),  # the former experience ended short of the goal
+        (at(MomentKind.EPOCH, accuracy=0.8), 0.8),
+        (at(MomentKind.END, accuracy=0.8), 0.8),
+        (at(MomentKind.START, accuracy=0.8), 0.8),  # the former experience ended short of the goal
         (at(accuracy=0.1), None),
-        (at(Kind.EPOCH, accuracy=0.95), None),
+        (at(MomentKind.EPOCH, accuracy=0.95), None),
     ]
     trigger = ShortOf(accuracy=0.9)
     assert [getattr(trigger.fires(moment), "value", None) for moment, _ in moments] == [value for _, value in moments]
@@ -95,13 +95,13 @@ def test_short_of_holds_at_every_moment_from_the_first_period_on(at):
 def test_short_of_by_windows(fired):
     losses = [0.5, 0.1, 0.0, 0.2, 0.4, 0.4, 0.0, 0.0]
     expected = {1: 0.3, 2: 0.3, 5: 0.4, 6: 0.4}
-    assert fired(ShortOf(loss=0.1, steps=2), losses, Kind.STEP) == pytest.approx(expected)
+    assert fired(ShortOf(loss=0.1, steps=2), losses, MomentKind.STEP) == pytest.approx(expected)
 
 
 def test_both_conditions_of_dropin(at):
     trigger = Converged(delta=0.05, smoothing=0) & ShortOf(accuracy=0.9)
     epochs = [(1.0, 0.5), (0.5, 0.7), (0.5, 0.8), (0.5, 0.95)]
-    found = [trigger.fires(at(Kind.EPOCH, loss=loss, accuracy=accuracy)) for loss, accuracy in epochs]
+    found = [trigger.fires(at(MomentKind.EPOCH, loss=loss, accuracy=accuracy)) for loss, accuracy in epochs]
     assert [firing is not None for firing in found] == [False, False, True, False]
 
 

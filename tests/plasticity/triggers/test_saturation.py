@@ -10,9 +10,9 @@ from torch import nn
 from lifelong import Setup, load_scenario
 from lifelong.errors import UsageError
 from lifelong.plasticity import Grow, Plasticity, Rule
-from lifelong.plasticity.moment import Kind
+from lifelong.plasticity.moment import MomentKind
 from lifelong.plasticity.triggers import Dormant, FewFree, RankSaturated, excess
-from lifelong.running.spec import Budget
+from lifelong.records.spec import Budget
 from lifelong.structure import (
     Structure,
     create_units,
@@ -148,16 +148,16 @@ def test_nothing_is_known_of_units_that_are_new(at, structure):
 
     active, silent = torch.ones(10, 4), torch.ones(10, 4)
     silent[:, 0] = 0
-    assert share(Kind.STEP, silent) is None
-    assert share(Kind.STEP, silent) == 0.25
+    assert share(MomentKind.STEP, silent) is None
+    assert share(MomentKind.STEP, silent) == 0.25
     trigger.carry(create_units(structure, "0", 4))
     seen = torch.cat([silent, torch.zeros(10, 4)], dim=1)
-    assert share(Kind.STEP, seen) is None
+    assert share(MomentKind.STEP, seen) is None
     trigger.carry(remove_units(structure, "0", [1, 2, 3]))
-    assert share(Kind.STEP, seen[:, [0, 4, 5, 6, 7]]) == 1.0  # by now 20 samples of the new ones, too
+    assert share(MomentKind.STEP, seen[:, [0, 4, 5, 6, 7]]) == 1.0  # by now 20 samples of the new ones, too
     trigger.carry(reinitialise_units(structure, "0", [0]))
-    assert share(Kind.STEP, active[:, [0] * 5]) is None
-    assert share(Kind.STEP, active[:, [0] * 5]) is None
+    assert share(MomentKind.STEP, active[:, [0] * 5]) is None
+    assert share(MomentKind.STEP, active[:, [0] * 5]) is None
 
 
 def test_a_new_unit_does_not_count_before_as_many_samples(at, structure):
@@ -206,7 +206,7 @@ def test_judged_at_ends_of_epochs_by_default(at, structure):
     trigger = cloudpickle.loads(cloudpickle.dumps(Dormant(samples=2)))
     found = [
         trigger.fires(at(kind, activations={"0": ACTIVATIONS}, structure=structure)) is not None
-        for kind in (Kind.START, Kind.STEP, Kind.EPOCH, Kind.END)
+        for kind in (MomentKind.START, MomentKind.STEP, MomentKind.EPOCH, MomentKind.END)
     ]
     assert found == [False, False, True, False]
     assert Dormant().needs == {"task boundaries"}

@@ -6,10 +6,19 @@ import pytest
 import torch
 
 from lifelong.errors import UsageError
-from lifelong.plasticity.moment import Kind
+from lifelong.plasticity.moment import MomentKind
 from lifelong.plasticity.triggers import AtSteps, Every, Randomly, TaskArrives
 
-EXPERIENCE = [Kind.START, Kind.STEP, Kind.STEP, Kind.EPOCH, Kind.STEP, Kind.STEP, Kind.EPOCH, Kind.END]
+EXPERIENCE = [
+    MomentKind.START,
+    MomentKind.STEP,
+    MomentKind.STEP,
+    MomentKind.EPOCH,
+    MomentKind.STEP,
+    MomentKind.STEP,
+    MomentKind.EPOCH,
+    MomentKind.END,
+]
 
 
 def fired(at, trigger, experiences):
@@ -33,7 +42,7 @@ def test_at_steps(at):
     trigger = AtSteps([2, 5, 5])
     moments = [at(step=step) for step in range(1, 8)]
     assert [moment.step for moment in moments if trigger.fires(moment)] == [2, 5]
-    assert trigger.fires(at(Kind.EPOCH, step=5)) is None
+    assert trigger.fires(at(MomentKind.EPOCH, step=5)) is None
 
 
 def test_randomly_fires_as_often_as_it_says_and_draws_from_the_moment(at):
@@ -52,7 +61,7 @@ def test_randomly_fires_as_often_as_it_says_and_draws_from_the_moment(at):
 def test_randomly_draws_at_steps_alone(at):
     generator = torch.Generator().manual_seed(0)
     state = generator.get_state()
-    for kind in (Kind.START, Kind.EPOCH, Kind.END):
+    for kind in (MomentKind.START, MomentKind.EPOCH, MomentKind.END):
         assert Randomly(1.0).fires(at(kind, generator=generator)) is None
     assert torch.equal(state, generator.get_state())
 

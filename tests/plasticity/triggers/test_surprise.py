@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lifelong.errors import UsageError
-from lifelong.plasticity.moment import Kind
+from lifelong.plasticity.moment import MomentKind
 from lifelong.plasticity.triggers import Adwin, PageHinkley, Surprised
 
 DETECTORS = [Surprised, PageHinkley, Adwin]
@@ -21,7 +21,7 @@ def stream(*levels, length=200, deviation=0.2, seed=0):
 
 @pytest.fixture
 def surprises(fired):
-    return lambda trigger, losses: fired(trigger, losses, kind=Kind.STEP)
+    return lambda trigger, losses: fired(trigger, losses, kind=MomentKind.STEP)
 
 
 def test_surprised_by_hand(surprises):
@@ -138,8 +138,8 @@ def test_other_moments_and_losses_that_are_not_finite_are_passed_over(at, surpri
     trigger, found = detector(), {}
     for number, loss in enumerate(losses):
         for moment in (
-            at(Kind.START, loss=9.0),
-            at(Kind.EPOCH, loss=9.0),
+            at(MomentKind.START, loss=9.0),
+            at(MomentKind.EPOCH, loss=9.0),
             at(loss=float("nan")),
             at(loss=float("inf")),
         ):

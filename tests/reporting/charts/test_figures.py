@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import pytest
 
 from lifelong.errors import UsageError
+from lifelong.records.entries import Event
 from lifelong.reporting.charts.figures import PIXELS, WIDTH, figures, write_figures
 from lifelong.reporting.statistics.scores import contests
-from lifelong.running.entries import Event
 
 METRICS = ["average_accuracy", "forgetting"]
 ROLES = {"naive": "floor", "joint": "ceiling"}

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from lifelong.records.entries import Event
 from lifelong.reporting.charts.stream import MARKS, events, stream
-from lifelong.running.entries import Event
 
 
 def event(step, layer="fc1", operator="grow", before=100, after=130, **more):

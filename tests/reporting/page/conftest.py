@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from lifelong.boards.board import load_board
+from lifelong.boards.plan import Wishes, make_plan
 from lifelong.cli import main
-from lifelong.running.board import load_board
-from lifelong.running.entries import Capacity, Event, Times
-from lifelong.running.plan import Wishes, make_plan
-from lifelong.running.provenance import provenance
-from lifelong.running.records import Record, Store
-from lifelong.running.spec import Choice, Spec
+from lifelong.records.entries import Capacity, Event, Times
+from lifelong.records.provenance import provenance
+from lifelong.records.record import Record
+from lifelong.records.spec import Choice, Spec
+from lifelong.records.store import Store
 
 HOSTILE = [
     "<script>window.owned = 1</script>",

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from lifelong.boards.board import load_board
+from lifelong.boards.plan import Plan, Wishes, make_plan
+from lifelong.records.spec import Choice, Spec
+from lifelong.records.store import Store
 from lifelong.reporting.page.reproduce import command_for
-from lifelong.running.board import load_board
-from lifelong.running.plan import Plan, Wishes, make_plan
-from lifelong.running.records import Store
-from lifelong.running.spec import Choice, Spec
 
 BOARD = """
 scenarios = ["toy"]

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import expect
 
 from lifelong.cli import main
-from lifelong.running.published import Published, as_lines
-from lifelong.running.records import Record
+from lifelong.records.published import Published, as_lines
+from lifelong.records.record import Record
 
 
 def with_seed(record: Record, seed: int) -> Record:

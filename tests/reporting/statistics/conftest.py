@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lifelong.running.records import Record
+from lifelong.records.record import Record
 
 
 @pytest.fixture

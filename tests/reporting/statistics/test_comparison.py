@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t, ttest_ind, ttest_rel
 
+from lifelong.records.record import Record
 from lifelong.reporting.statistics.bootstrap import Interval, mean_interval
 from lifelong.reporting.statistics.comparison import ALL, Comparison, adjusted, compare, holm, superiority
 from lifelong.reporting.statistics.scores import Contest, contests
-from lifelong.running.records import Record
 
 Make = Callable[..., Record]
 Scores = Mapping[str, Sequence[float | None]]

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from lifelong.records.record import Record
 from lifelong.reporting.statistics.comparison import compare
 from lifelong.reporting.statistics.scores import contests
 from lifelong.reporting.statistics.standings import Table, standings
-from lifelong.running.records import Record
 
 Make = Callable[..., Record]
 Runs = Callable[..., list[Record]]

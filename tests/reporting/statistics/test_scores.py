@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.boards.plan import Cell
+from lifelong.records.metrics import RUN_METRICS
+from lifelong.records.record import Record
+from lifelong.records.spec import Choice
 from lifelong.reporting.statistics.scores import Contest, Entrant, contests
-from lifelong.running.plan import Cell
-from lifelong.running.records import Record
-from lifelong.running.spec import Choice
 
 Make = Callable[..., Record]
 

@@ -11,13 +11,13 @@ from scipy.stats import trim_mean
 
 from lifelong.contracts import Role
 from lifelong.errors import UsageError
+from lifelong.records.entries import Learning
+from lifelong.records.record import Record
 from lifelong.reporting.statistics.bootstrap import Interval, mean_interval
 from lifelong.reporting.statistics.comparison import ALL
 from lifelong.reporting.statistics.scores import contests
 from lifelong.reporting.statistics.standings import Table, standings
 from lifelong.reporting.text.rankings import render
-from lifelong.running.entries import Learning
-from lifelong.running.records import Record
 
 Make = Callable[..., Record]
 Runs = Callable[..., list[Record]]

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from lifelong.boards.plan import Cell
+from lifelong.boards.targets import Target
 from lifelong.contracts import Scenario, Strategy
 from lifelong.errors import UsageError
+from lifelong.records.record import Record
 from lifelong.reporting.statistics.scores import contests
-from lifelong.reporting.statistics.targets import Outcome, outcomes, status_of, summary
-from lifelong.running.plan import Cell
-from lifelong.running.records import Record
-from lifelong.running.targets import Target
+from lifelong.reporting.statistics.targets import TargetOutcome, outcomes, status_of, summary
 
 Make = Callable[..., Record]
 
@@ -45,7 +45,7 @@ def cell(record: Record, reason: str = "") -> Cell:
     )
 
 
-def became(wanted: Target, records: Sequence[Record], cells: Sequence[Cell] | None = None) -> Outcome:
+def became(wanted: Target, records: Sequence[Record], cells: Sequence[Cell] | None = None) -> TargetOutcome:
     cells = [cell(record) for record in records] if cells is None else cells
     (found,) = outcomes([wanted], cells, contests(records, {}, cells))
     return found

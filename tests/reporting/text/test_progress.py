@@ -2,8 +2,8 @@
 
 import pytest
 
+from lifelong.records.entries import Learning
 from lifelong.reporting.text.progress import outcome
-from lifelong.running.entries import Learning
 
 NOTHING = [[None, None]] * 3
 

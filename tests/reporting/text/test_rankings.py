@@ -7,7 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.metrics import RUN_METRICS
 from lifelong.reporting.statistics.bootstrap import Interval
 from lifelong.reporting.statistics.comparison import ALL as ALL_SCENARIOS
 from lifelong.reporting.statistics.scores import contests

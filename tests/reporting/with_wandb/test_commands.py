@@ -5,9 +5,9 @@ import json
 import pytest
 
 from lifelong.cli import main
+from lifelong.records.published import as_lines, compressed
+from lifelong.records.store import Store
 from lifelong.reporting.wandb.record import run_id
-from lifelong.running.published import as_lines, compressed
-from lifelong.running.records import Store
 
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")  # by wandb_workspaces
 

@@ -4,9 +4,9 @@ import pytest
 
 from lifelong.plasticity import operators
 from lifelong.plasticity.names import shown
+from lifelong.records.entries import Event
 from lifelong.reporting.wandb import view
 from lifelong.reporting.wandb.record import log_record
-from lifelong.running.entries import Event
 
 STRUCTURE = (
     "events",

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from lifelong.errors import UsageError
+from lifelong.records.bounds import MAX_RECORD_BYTES
+from lifelong.records.store import Store
 from lifelong.reporting.wandb.pull import pull, pull_offline
 from lifelong.reporting.wandb.push import push
 from lifelong.reporting.wandb.record import run_id
-from lifelong.running.bounds import MAX_RECORD_BYTES
-from lifelong.running.records import Store
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.metrics import RUN_METRICS
 from lifelong.reporting.wandb.record import log_record, run_id
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from lifelong.errors import UsageError
-from lifelong.measures.metrics import RUN_METRICS
+from lifelong.records.metrics import RUN_METRICS
 from lifelong.reporting.wandb import view
 from lifelong.reporting.wandb.workspace import save, workspace
 

@@ -1,0 +1,240 @@
+"""Parameters, models and budgets of a plan's runs: defaults, then the board's, then the user's."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lifelong.boards.board import Board
+from lifelong.contracts import Entry, Scenario, Strategy
+from lifelong.errors import UsageError, unknown
+from lifelong.records.entries import Tuned
+from lifelong.records.spec import LENGTHS, Budget, Choice, Spec
+from lifelong.registry import scenarios, strategies
+
+SHARED = ("budget", "model")
+"""Owners of parameters that are neither scenario nor strategy."""
+
+Layer = dict[tuple[str, str], dict[str, Any]]
+"""By scenario (empty for all) and owner: values of the owner's parameters."""
+
+
+class Settings:
+    """What each cell of a plan is resolved with. What is set for one scenario precedes what is set for all of them.
+
+    Args:
+        board: its `set`, `budget` and `model`.
+        assignments: the user's, each `owner.parameter=value`, `scenario.owner.parameter=value`, or a TOML file, which
+            may tell under `tuning` what study its values come from.
+        streams: the scenarios of the plan.
+        methods: its strategies.
+
+    Raises:
+        UsageError: if one of them names what there is not, or has a value of the wrong type.
+    """
+
+    def __init__(
+        self, board: Board, assignments: Sequence[str], streams: Collection[Scenario], methods: Collection[Strategy]
+    ) -> None:
+        self._entries: dict[str, Entry] = {entry.name: entry for entry in (*streams, *methods)}
+        tables = {**board.set, "budget": board.budget, "model": board.model}
+        asked = _of_user(assignments)
+        self._studies = dict(_studies(asked.pop("tuning", {})))
+        self._layers = [self._layer(tables), self._layer(self._to_run(asked), asked=True)]
+        self._code = {name: _sha256(entry.file) for name, entry in self._entries.items() if entry.file}
+        self._shared = {scenario.name: (self._model_of(scenario), self._budget_of(scenario)) for scenario in streams}
+        self._choices: dict[tuple[str, str], Choice] = {}
+        for scenario in streams:
+            for entry in (scenario, *methods):
+                self._choose(scenario.name, entry)  # refuses wrong values
+
+    def spec(self, scenario: Scenario, strategy: Strategy, seed: int) -> Spec:
+        """The fully resolved specification of a cell."""
+        model, budget = self._shared[scenario.name]
+        stream, method = self._choose(scenario.name, scenario), self._choose(scenario.name, strategy)
+        return Spec(scenario=stream, strategy=method, model=model, budget=budget, seed=seed)
+
+    def tuned(self, spec: Spec) -> Tuned | None:
+        """The study that chose the strategy's parameters; None where there is none, or others were set since."""
+        study = self._studies.get((spec.scenario.name, spec.strategy.name))
+        if study is None or not study.chosen.items() <= spec.strategy.parameters.items():
+            return None
+        return study
+
+    def _to_run(self, asked: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Without what studies have chosen for other scenarios and strategies than those of the plan."""
+        elsewhere = [pair for pair in self._studies if not self._entries.keys() >= set(pair)]
+        for scenario, strategy in elsewhere:
+            asked.get(scenario, {}).pop(strategy, None)
+        emptied = {scenario for scenario, _ in elsewhere}
+        return {owner: values for owner, values in asked.items() if values or owner not in emptied}
+
+    def _layer(self, tables: Mapping[str, Mapping[str, Any]], asked: bool = False) -> Layer:
+        """Tables as a file has them, in which a scenario's may hold tables of strategies, of budget and model."""
+        layer: Layer = {}
+        for owner, values in tables.items():
+            self._know(owner, asked)
+            plain = {name: value for name, value in values.items() if not self._is_owner(owner, name, value)}
+            layer["", owner] = plain
+            for name in values.keys() - plain.keys():
+                self._know(name, asked)
+                layer[owner, name] = values[name]
+        return layer
+
+    def _is_owner(self, owner: str, name: str, value: Any) -> bool:
+        """Whether a scenario's value is a table of another owner's parameters."""
+        stream = self._entries.get(owner) or scenarios.all().get(owner)
+        return isinstance(stream, Scenario) and isinstance(value, Mapping) and name not in stream.parameters
+
+    def _know(self, owner: str, asked: bool) -> None:
+        here = {*self._entries, *SHARED}
+        if owner in here:
+            return
+        installed = {*strategies.all(), *scenarios.all()}
+        if asked:
+            if owner in installed:
+                raise UsageError(f"--set {owner}: {owner} is not among what is to run")
+            raise UsageError(f"--set {owner}: {unknown('strategy or scenario', owner, here)}")
+        if owner not in installed:
+            raise unknown("strategy or scenario", owner, here | installed)
+
+    def _values(self, scenario: str, owner: str) -> dict[str, Any]:
+        """What is set for an owner on a scenario."""
+        found: dict[str, Any] = {}
+        for layer in self._layers:
+            for where in ("", scenario):
+                found = _over(found, layer.get((where, owner), {}))
+        return found
+
+    def _choose(self, scenario: str, entry: Entry) -> Choice:
+        """An entry's choice on a scenario; one for all scenarios for which nothing of their own is set."""
+        where = scenario if any((scenario, entry.name) in layer for layer in self._layers) else ""
+        if (where, entry.name) not in self._choices:
+            self._choices[where, entry.name] = Choice(
+                name=entry.name,
+                version=entry.version,
+                parameters=entry.resolve(self._values(where, entry.name)),
+                code_sha256=self._code.get(entry.name),
+            )
+        return self._choices[where, entry.name]
+
+    def _model_of(self, scenario: Scenario) -> Choice:
+        from lifelong.models import resolve_model
+
+        wished = self._values(scenario.name, "model")
+        named = wished.get("name", scenario.model["name"])
+        if not isinstance(named, str):
+            raise UsageError(f"model.name = {named!r}: write a model's name, as 'mlp'")
+        default = scenario.model if named == scenario.model["name"] else {}
+        parameters = {**default, **wished}
+        parameters.pop("name", None)
+        return Choice(name=named, parameters=resolve_model(named, parameters))
+
+    def _budget_of(self, scenario: Scenario) -> Budget:
+        try:
+            return Budget.model_validate(_over(scenario.budget, self._values(scenario.name, "budget")))
+        except ValidationError as error:
+            detail = error.errors()[0]
+            if not detail["loc"]:
+                raise UsageError(f"budget: {detail['msg'].removeprefix('Value error, ')}") from None
+            name = str(detail["loc"][0])
+            if detail["type"] == "extra_forbidden":
+                raise unknown("budget setting", name, Budget.model_fields) from None
+            raise UsageError(f"budget.{name} = {detail['input']!r}: {detail['msg']}") from None
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Values over others; one of a budget's `LENGTHS` takes the place of whichever is below."""
+    replaced = LENGTHS if any(name in above for name in LENGTHS) else ()
+    return {name: value for name, value in below.items() if name not in replaced} | dict(above)
+
+
+def _studies(tables: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Tuned]]:
+    """By scenario and strategy, what a file of `lifelong tune` says of its values."""
+    for scenario, studies in tables.items():
+        for strategy, study in studies.items() if isinstance(studies, Mapping) else [("", studies)]:
+            try:
+                yield (scenario, strategy), Tuned.model_validate(study)
+            except ValidationError as error:
+                detail = error.errors()[0]
+                where = ".".join(("tuning", scenario, strategy, *map(str, detail["loc"])))
+                raise UsageError(
+                    f"--set {where}: {detail['msg']}; leave out [tuning] if you wrote it yourself"
+                ) from None
+
+
+def _of_user(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """All assignments as tables, later ones over earlier ones."""
+    tables: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        if assignment.endswith(".toml") and "=" not in assignment:
+            _merge(tables, _read(Path(assignment)))
+        else:
+            *owners, parameter = _path(assignment)
+            table: dict[str, Any] = {parameter: parse_value(assignment.partition("=")[2].strip())}
+            for owner in reversed(owners):
+                table = {owner: table}
+            _merge(tables, table)
+    return tables
+
+
+def _path(assignment: str) -> list[str]:
+    """`owner`, `parameter`, or with a scenario before them.
+
+    Raises:
+        UsageError: if there are fewer or more.
+    """
+    target, equals, _ = assignment.partition("=")
+    parts = target.strip().split(".")
+    if not equals or not all(parts) or not 2 <= len(parts) <= 3:
+        raise UsageError(
+            f"--set {assignment!r}: write it as ewc.ewc_lambda=0.4 or budget.epochs=2, for one scenario as "
+            "digits-task.ewc.ewc_lambda=0.4, or name a .toml file"
+        )
+    return parts
+
+
+def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    for name, value in above.items():
+        if isinstance(value, Mapping) and isinstance(below.get(name), dict):
+            _merge(below[name], value)
+        else:
+            below[name] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _read(file: Path) -> dict[str, dict[str, Any]]:
+    """A file of tables, as a board's `[set]` holds them.
+
+    Raises:
+        UsageError: if it cannot be read, or holds anything else.
+    """
+    try:
+        content = tomllib.loads(file.expanduser().read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--set {file}: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"--set {file} is not TOML: {error}") from None
+    for owner, values in content.items():
+        if not isinstance(values, dict):
+            raise UsageError(f"--set {file}: {owner!r} stands alone; write its owner above it, as [budget] or [ewc]")
+    return content
+
+
+def parse_value(text: str) -> Any:
+    """A value as TOML writes it; text without quotes is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+__all__ = ["Settings", "parse_value"]

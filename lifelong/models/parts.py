@@ -1,0 +1,76 @@
+"""The parts of a network that prototypes, distillation of features and replay of features ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from avalanche.models import MultiHeadClassifier
+from torch import nn
+
+from lifelong.errors import UsageError
+from lifelong.seeds import untouched_generators
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A network's feature extractor and its classifier.
+
+    Attributes:
+        features: from (n, ...) to (n, width).
+        classifier: from (n, width) to (n, outputs); with task labels where there is a head for each task.
+        width: of the features.
+        outputs: of the classifier, or of its largest head.
+    """
+
+    features: nn.Module
+    classifier: nn.Module
+    width: int
+    outputs: int
+
+
+def parts_of(network: nn.Module, x: torch.Tensor) -> Parts:
+    """The parts of a network that has them under the names that the suite's models use.
+
+    Args:
+        network: one whose `forward` is its `classifier` after its `features`.
+        x: an example of its input, of shape (n, ...).
+
+    Raises:
+        UsageError: if it has no such parts.
+    """
+    features, classifier = (getattr(network, name, None) for name in ("features", "classifier"))
+    if not isinstance(features, nn.Module) or not isinstance(classifier, nn.Module):
+        raise UsageError(
+            f"{type(network).__name__} cannot be used: its feature extractor and its classifier must be modules of it, "
+            "called `features` and `classifier`, as in every model of the suite"
+        )
+    return Parts(features, classifier, _width(features, x), outputs_of(classifier))
+
+
+def outputs_of(classifier: nn.Module) -> int:
+    """How many outputs a classifier has; those of its largest head where there is one for each task.
+
+    Raises:
+        UsageError: if it has no linear layer at its end.
+    """
+    if isinstance(classifier, MultiHeadClassifier):
+        return max(outputs_of(head) for head in classifier.classifiers.values())
+    layers = [module for module in classifier.modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise UsageError(f"{type(classifier).__name__} cannot be used as a classifier: it ends in no linear layer")
+    return layers[-1].out_features
+
+
+def _width(features: nn.Module, x: torch.Tensor) -> int:
+    """How many features there are; batch statistics and generators stay as they are."""
+    training = {module: module.training for module in features.modules()}
+    features.eval()
+    with torch.no_grad(), untouched_generators():
+        width: int = features(x).shape[1]
+    for module, was in training.items():
+        module.training = was
+    return width
+
+
+__all__ = ["Parts", "outputs_of", "parts_of"]

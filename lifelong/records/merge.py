@@ -1,0 +1,130 @@
+"""Records from several machines in one folder. What lies there is never overwritten, but a failure by what is ok."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lifelong.errors import UsageError
+from lifelong.records.agreement import difference
+from lifelong.records.record import Record, read, why
+from lifelong.records.sources import Found, existing, find
+from lifelong.records.store import Store, set_aside, write_whole
+
+MergeOutcome = Literal["new", "same", "mended", "failed", "conflict", "damaged"]
+"""What became of a record: written where there was none; there already; written in a failure's place; a failure, left
+out for what is ok; another result than the one that is there, kept beside it; no record, or not to be written."""
+
+
+TOLD: Mapping[str, str] = {
+    "conflict": "another result of this run is there, both are kept",
+    "damaged": "no record, or none that can be written",
+    "failed": "failed, and is left out for the one there that is ok",
+    "mended": "takes the place of one that failed",
+}
+"""What a person should know of an outcome; nothing where all is as one expects."""
+
+
+def told(what: str, outcome: str, reason: str, sentences: Mapping[str, str] = TOLD) -> str:
+    """A sentence on what became of a record, with the reason where there is one; empty for what one expects."""
+    if outcome not in sentences:
+        return ""
+    return f"{what}: {sentences[outcome]}" + (f": {reason}" if reason else "")
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What became of one record."""
+
+    found: Found
+    outcome: MergeOutcome
+    reason: str = ""
+
+    @property
+    def told(self) -> str:
+        """What a person should know, in one sentence; empty where all is as one expects."""
+        return told(str(self.found.where), self.outcome, self.reason)
+
+
+def merge(places: Iterable[Path], out: Path) -> Iterator[Merged]:
+    """Put the records of several places into one folder, each board's apart, and tell what becomes of each.
+
+    Args:
+        places: see `find`.
+        out: the folder, as `--out` of `lifelong run`.
+
+    Raises:
+        UsageError: if a place is none that records lie in, or the folder cannot be; nothing is written by then.
+    """
+    places = [existing(place) for place in places]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to {out}: {why(error)}; choose another with --out") from None
+    for place in places:
+        for found in find(place):
+            yield _merged(found, out)
+
+
+def _merged(found: Found, out: Path) -> Merged:
+    if found.record is None:
+        return Merged(found, "damaged", found.reason)
+    store = Store(out, found.record.board)
+    try:
+        outcome = add(found.record, store)
+    except OSError as error:
+        return Merged(found, "damaged", why(error))
+    return Merged(found, outcome, _apart(found.record, store) if outcome == "conflict" else "")
+
+
+def _apart(record: Record, store: Store) -> str:
+    return f"R differs by up to {difference(record, read(store.path(record.spec))):.3g}"
+
+
+def add(record: Record, store: Store) -> MergeOutcome:
+    """Put a record into a folder.
+
+    What lies there stays: of equal results the one that is there; of unequal ones both, the second under a name that no
+    reader takes for a record's. Only a failure gives way, to what is ok. A file that is no record is set aside.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    path = store.path(record.spec)
+    known = _known(path)
+    if known is None:
+        store.write(record)
+        return "new"
+    if record.ok and not known.ok:
+        store.write(record)
+        return "mended"
+    if not record.ok:
+        return "failed" if known.ok else "same"
+    if known.key == record.key and known.board == record.board and difference(known, record) == 0:
+        return "same"
+    beside = conflict(path, record)
+    if not beside.exists():
+        write_whole(beside, record.to_json().encode())
+    return "conflict"
+
+
+def conflict(path: Path, record: Record) -> Path:
+    """Where a record lies that says something else than the one at a path: the same for the same R."""
+    told = hashlib.sha256(f"{record.board} {record.key} {record.accuracy}".encode()).hexdigest()
+    return path.with_name(f"{path.name}.conflict-{told[:8]}")
+
+
+def _known(path: Path) -> Record | None:
+    try:
+        return read(path)
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        set_aside(path)
+        return None
+
+
+__all__ = ["TOLD", "MergeOutcome", "Merged", "add", "conflict", "merge", "told"]

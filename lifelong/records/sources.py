@@ -1,0 +1,119 @@
+"""Records wherever they lie: in a folder, in a tree of them, in published files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+
+from lifelong.errors import UsageError
+from lifelong.records.bounds import plain, read_bytes
+from lifelong.records.published import lines
+from lifelong.records.record import Record, parse, why
+from lifelong.records.store import below
+
+SUFFIXES = (".json", ".jsonl", ".jsonl.gz")
+TOLD = ("tables", "comparisons", "targets")
+"""What commands that look at records write as JSON, each a list; no record has any of them."""
+MAX_DAMAGED = 100
+"""Lines of a published file that may be no records: with more, it is something else."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A record and where it lies, or what should be one."""
+
+    path: Path
+    record: Record | None = None
+    line: int | None = None
+    """Of a published file, counted from one."""
+    reason: str = ""
+    """Why it is no record."""
+
+    @property
+    def where(self) -> str:
+        return plain(str(self.path)) + (f":{self.line}" if self.line else "")
+
+
+def find(place: Path) -> Iterator[Found]:
+    """The records in a place, one by one, and what should be one and is not.
+
+    What was told of them and lies beside them (`lifelong board --format json` and the like) is passed over.
+
+    Args:
+        place: a folder with records, or published files, anywhere below it; or one such file.
+
+    Raises:
+        UsageError: as `existing`.
+    """
+    place = existing(place)
+    for path in below(place, "*.json*") if place.is_dir() else [place]:
+        yield from _in(path)
+
+
+def existing(place: Path) -> Path:
+    """The place, with `~` resolved.
+
+    Raises:
+        UsageError: if there is no such place, or it is a file of a kind that holds no records.
+    """
+    if not (place := place.expanduser()).exists():
+        raise UsageError(f"no folder or file {str(place)!r}")
+    if not (place.is_dir() or place.name.endswith(SUFFIXES)):
+        raise UsageError(f"{place}: records lie in {', '.join(SUFFIXES)}")
+    return place
+
+
+def _in(path: Path) -> Iterator[Found]:
+    """The records in one file; none in a file of another kind, or a folder."""
+    if path.is_dir() or not path.name.endswith(SUFFIXES):
+        return
+    if path.suffix != ".json":
+        yield from _published(path)
+        return
+    content = b""
+    try:
+        content = read_bytes(path)
+        yield Found(path, parse(content))
+    except (OSError, ValueError) as error:
+        if not _told(content):
+            yield Found(path, reason=why(error))
+
+
+def _published(path: Path) -> Iterator[Found]:
+    damaged = 0
+    try:
+        for number, line in enumerate(lines(path), start=1):
+            try:
+                yield Found(path, parse(line), number)
+            except ValueError as error:
+                yield Found(path, line=number, reason=str(error))
+                damaged += 1
+            if damaged == MAX_DAMAGED:
+                raise UsageError(f"{path}: {MAX_DAMAGED} lines are no records; the rest is not read")
+    except UsageError as error:
+        yield Found(path, reason=plain(str(error)).removeprefix(f"{plain(str(path))}: "))
+
+
+def _told(content: bytes) -> bool:
+    """Whether a command wrote it with `--format json`: `board`, `compare`, or `targets`."""
+    try:
+        found = from_json(content)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and any(isinstance(found.get(name), list) for name in TOLD)
+
+
+def rankings(content: bytes) -> dict[str, Any] | None:
+    """What `lifelong board --format json` wrote; None if the content is something else."""
+    try:
+        found = from_json(content)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("tables"), list) else None
+
+
+__all__ = ["Found", "existing", "find", "rankings"]

@@ -1,0 +1,120 @@
+"""Masks of pruned synapses and marks of frozen units, held by the network itself.
+
+They are buffers beside the tensor that they speak of, so that they follow the network to a device, into a copy and into
+a pickle. They are no part of its `state_dict`, which stays what a network of that size has: a blueprint stores them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.structure.holding.change import Maps, carry_tensor
+
+ALIVE, FROZEN = "_alive", "_frozen"
+
+
+def owner(network: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """The module that holds a tensor, and the tensor's name in it."""
+    path, _, attribute = name.rpartition(".")
+    return network.get_submodule(path), attribute
+
+
+def tensor_of(network: nn.Module, name: str) -> Tensor:
+    """The parameter or buffer of that name."""
+    module, attribute = owner(network, name)
+    tensor: Tensor = getattr(module, attribute)
+    return tensor
+
+
+def alive(network: nn.Module, name: str) -> Tensor | None:
+    """Which of a weight's synapses are not pruned: bool, of the weight's shape; None while none is."""
+    return _mark(network, name, ALIVE)
+
+
+def frozen(network: nn.Module, name: str) -> Tensor | None:
+    """Which entries of a tensor are frozen: bool, to broadcast over the tensor; None while none is.
+
+    Its first dimension is the units' (`frozen_dim`), those before it are left out, those behind it are of size 1: so it
+    is known which one is meant also where a layer has a single unit.
+    """
+    return _mark(network, name, FROZEN)
+
+
+def frozen_dim(tensor: Tensor, mark: Tensor) -> int:
+    """The dimension along which a tensor's mark of frozen entries tells units apart."""
+    return tensor.dim() - mark.dim()
+
+
+def set_alive(network: nn.Module, name: str, mask: Tensor | None) -> None:
+    """Replace a weight's mask; None, or a mask that prunes nothing, takes it away."""
+    _set(network, name, ALIVE, None if mask is None or bool(mask.all()) else mask)
+
+
+def set_frozen(network: nn.Module, name: str, mark: Tensor | None) -> None:
+    """Replace a tensor's mark of frozen entries; None, or a mark that freezes nothing, takes it away."""
+    _set(network, name, FROZEN, None if mark is None or not bool(mark.any()) else mark)
+
+
+def masks(network: nn.Module) -> dict[str, Tensor]:
+    """The mask of each weight that has one, by the weight's name."""
+    return _all(network, ALIVE)
+
+
+def marks(network: nn.Module) -> dict[str, Tensor]:
+    """The mark of each tensor that has frozen entries, by the tensor's name."""
+    return _all(network, FROZEN)
+
+
+def carried_frozen(network: nn.Module, name: str, maps: Maps) -> Tensor | None:
+    """A tensor's mark of frozen entries along a change of the tensor; new units are not frozen."""
+    mark = frozen(network, name)
+    if mark is None:
+        return None
+    dim = frozen_dim(tensor_of(network, name), mark)
+    return carry_tensor(mark, {0: maps[dim]}, fill=0) if dim in maps else mark
+
+
+def carried_alive(network: nn.Module, name: str, maps: Maps) -> Tensor | None:
+    """A weight's mask along a change of the weight; new synapses are not pruned."""
+    mask = alive(network, name)
+    return None if mask is None else carry_tensor(mask, maps, fill=1)
+
+
+def is_mark(name: str) -> bool:
+    """Whether a buffer of that name is one of those."""
+    return name.endswith((ALIVE, FROZEN))
+
+
+def _mark(network: nn.Module, name: str, suffix: str) -> Tensor | None:
+    module, attribute = owner(network, name)
+    mark: Tensor | None = module._buffers.get(attribute + suffix)
+    return mark
+
+
+def _set(network: nn.Module, name: str, suffix: str, mark: Tensor | None) -> None:
+    module, attribute = owner(network, name)
+    module._buffers.pop(attribute + suffix, None)
+    if mark is not None:
+        device = getattr(module, attribute).device
+        module.register_buffer(attribute + suffix, mark.to(device, torch.bool), persistent=False)
+
+
+def _all(network: nn.Module, suffix: str) -> dict[str, Tensor]:
+    return {name.removesuffix(suffix): buffer for name, buffer in network.named_buffers() if name.endswith(suffix)}
+
+
+__all__ = [
+    "alive",
+    "carried_alive",
+    "carried_frozen",
+    "frozen",
+    "frozen_dim",
+    "is_mark",
+    "marks",
+    "masks",
+    "owner",
+    "set_alive",
+    "set_frozen",
+    "tensor_of",
+]

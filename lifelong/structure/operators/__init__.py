@@ -1,0 +1,1 @@
+"""The operators: what may be done to units, synapses and layers."""

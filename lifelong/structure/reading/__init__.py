@@ -1,0 +1,1 @@
+"""Reading a network: which of its sizes belong together, and which units may change."""

@@ -1,0 +1,45 @@
+"""Members of a container of which one pass runs some: the heads of a multi-task classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from lifelong.structure.reading.labels import Labels
+from lifelong.structure.reading.rules import tensors_in
+
+
+def try_alternatives(network: nn.Module, calls: Mapping[str, Any], labels: Labels) -> None:
+    """Call those that were not called with what one that was called got: so the heads that are not in use belong to it.
+
+    Args:
+        network: while it is followed.
+        calls: the modules that were called, with `args`, `kwargs` and `output`.
+        labels: of that pass.
+    """
+    for prefix, container in network.named_modules():
+        if not isinstance(container, nn.ModuleDict | nn.ModuleList):
+            continue
+        members = [(f"{prefix}.{key}" if prefix else key, module) for key, module in container.named_children()]
+        called = next((calls[name] for name, _ in members if name in calls), None)
+        for name, module in members:
+            if called and name not in calls and any(True for _ in module.parameters()):
+                _join_outputs(labels, module(*called.args, **called.kwargs), called.output)
+
+
+def _join_outputs(labels: Labels, output: Any, other: Any) -> None:
+    """An alternative's units are its sibling's, where the sizes agree; else they may not change."""
+    pairs = zip(tensors_in([output]), tensors_in([other]), strict=False)
+    for one, two in pairs:
+        for dim, of_dim in labels.of(one).items():
+            matching = labels.of(two).get(dim)
+            if matching is not None and len(matching) == len(of_dim):
+                labels.join(of_dim, matching)
+            else:
+                labels.fix(of_dim, "they are the outputs of one of several alternatives")
+                labels.outputs.append(of_dim)
+
+
+__all__ = ["try_alternatives"]

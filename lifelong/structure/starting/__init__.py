@@ -1,0 +1,1 @@
+"""How new parts of a network start."""

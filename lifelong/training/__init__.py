@@ -1,0 +1,1 @@
+"""One run: its set-up, its experiences, its evaluation, its checkpoint."""

@@ -1,0 +1,199 @@
+"""One run, in this process: train on each experience, score on all of them, leave a record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from avalanche.benchmarks import CLScenario
+from torch import Tensor
+
+from lifelong.contracts import Scenario, Strategy
+from lifelong.data.resident import images_of
+from lifelong.measures.capacity import Size, measure
+from lifelong.measures.plasticity import inspect
+from lifelong.records.entries import Capacity, Drift, Learning, Times
+from lifelong.records.provenance import peak_memory_mb, provenance
+from lifelong.records.record import Record
+from lifelong.seeds import untouched_generators
+from lifelong.training import checkpoint
+from lifelong.training.arithmetic import arithmetic
+from lifelong.training.checkpoint import Progress
+from lifelong.training.evaluation import evaluate, sample
+from lifelong.training.experiences import train
+from lifelong.training.job import Job
+from lifelong.training.meter import Meter, meter_of
+from lifelong.training.observed import clocks, events_of, finite, newborn
+from lifelong.training.setup import Prepared, build_benchmark, prepare
+
+Report = Callable[[int, int], None]
+"""Told before each experience how many are done, and of how many."""
+INSPECTED = 512
+"""Samples of the test set, at most, on which a network's plasticity is measured after each experience."""
+
+
+def execute(job: Job, scenario: Scenario, strategy: Strategy, report: Report | None = None) -> Record:
+    """Carry out a run from its start, or from its checkpoint.
+
+    Returns:
+        Its record, with status ok.
+    """
+    with arithmetic(job.device):
+        return _execute(job, scenario, strategy, report)
+
+
+def _execute(job: Job, scenario: Scenario, strategy: Strategy, report: Report | None) -> Record:
+    started = time.perf_counter()
+    benchmark = build_benchmark(job.spec, scenario, job.data, job.device)
+    prepared = prepare(job.spec, scenario, strategy, benchmark, job.device)
+    path = job.store.checkpoint(job.spec)
+    progress = checkpoint.load(path, images_of(benchmark)) or _fresh(prepared, scenario)
+    run = _Run(benchmark, progress, scenario, strategy.offline)
+    setup_s = time.perf_counter() - started
+    saved = time.perf_counter()
+    if not progress.accuracy:
+        prepared.begin()
+        run.score([])
+    total = len(run.trainings)
+    for done in range(len(progress.accuracy) - 1, total):
+        if report is not None:
+            report(done, total)
+        run.advance(run.trainings[done])
+        if done + 1 < total and time.perf_counter() - saved >= job.checkpoint_s:
+            spent_s = progress.before_s + time.perf_counter() - started
+            checkpoint.save(path, replace(progress, before_s=spent_s))
+            saved = time.perf_counter()
+    if report is not None:
+        report(total, total)
+    times = Times(
+        setup_s=setup_s,
+        train_s=progress.train_s,
+        eval_s=progress.eval_s,
+        total_s=progress.before_s + time.perf_counter() - started,
+    )
+    return _record(job, benchmark, progress, run.matrix(), times)
+
+
+def _record(
+    job: Job, benchmark: CLScenario, progress: Progress, matrix: list[list[float | None]], times: Times
+) -> Record:
+    return Record(
+        schema=1,
+        key=job.spec.key,
+        board=job.board,
+        spec=job.spec,
+        status="ok",
+        accuracy=matrix,
+        capacity=progress.capacity,
+        learning=progress.learning,
+        events=events_of(progress.strategy.plugins),
+        drifts=[Drift.model_validate(asdict(drift)) for drift in getattr(benchmark, "drifts", ())],
+        times=times,
+        peak_memory_mb=peak_memory_mb(),
+        provenance=provenance(
+            job.device, torch.get_num_threads(), getattr(benchmark, "data_sha256", None), progress.resumed, job.tuned
+        ),
+    )
+
+
+def _fresh(prepared: Prepared, scenario: Scenario) -> Progress:
+    meter = meter_of(prepared.strategy)
+    meter.classifies = scenario.criterion == "cross-entropy"
+    return Progress(prepared.strategy, meter)
+
+
+class _Run:
+    """The loop's steps, each timed: train, score, and look at the network.
+
+    Attributes:
+        trainings: the positions in the stream of the experiences that are trained on together.
+    """
+
+    def __init__(self, benchmark: CLScenario, progress: Progress, scenario: Scenario, offline: bool) -> None:
+        self._train, self._test = benchmark.train_stream, benchmark.test_stream
+        everything = list(range(len(self._test)))
+        self.trainings = [everything] if offline else [[index] for index in everything]
+        self._always = everything if scenario.scored == "all" else []
+        self._classifies = scenario.criterion == "cross-entropy"
+        self._ordered = scenario.ordered and not offline
+        self._progress = progress
+        self._probe = [column.to(progress.strategy.device) for column in _first(self._train[0].dataset)]
+
+    def advance(self, training: list[int]) -> None:
+        """Train on some experiences, and find out what came of it."""
+        born_before = clocks(self._progress.strategy.plugins)
+        self._learn(training)
+        self.score(training, newborn(born_before))
+
+    def _learn(self, training: list[int]) -> None:
+        started = time.perf_counter()
+        strategy = self._progress.strategy
+        experiences = [self._train[index] for index in training]
+        train(strategy, experiences, in_order=self._ordered)
+        self._progress.train_s.append(time.perf_counter() - started)
+        if not all(torch.isfinite(parameter).all() for parameter in strategy.model.parameters()):
+            raise FloatingPointError(
+                f"the weights are no longer finite after experience {len(self._progress.train_s)}: "
+                "a lower learning rate or a weaker penalty may help"
+            )
+
+    def score(self, training: list[int], born: Mapping[str, Tensor] | None = None) -> None:
+        """One row of R, and what the network is like.
+
+        Args:
+            training: what was trained on last; empty before any training.
+            born: the units born meanwhile.
+        """
+        started = time.perf_counter()
+        progress = self._progress
+        strategy = progress.strategy
+        strategy.model.to(strategy.device)
+        progress.accuracy.append(self._row(training))
+        progress.capacity.append(_capacity(measure(strategy.model, *self._probe), progress.meter))
+        if training:
+            progress.learning.append(self._learning(training, born))
+        progress.eval_s.append(time.perf_counter() - started)
+
+    def _row(self, training: list[int]) -> list[float | None]:
+        row: list[float | None] = [None] * len(self._test)
+        columns = (self._always or training) if self._classifies else []
+        if columns:
+            found = evaluate(self._progress.strategy, [self._test[column] for column in columns])
+            for column, accuracy in zip(columns, found, strict=True):
+                row[column] = accuracy
+        return row
+
+    def _learning(self, training: list[int], born: Mapping[str, Tensor] | None) -> Learning:
+        strategy = self._progress.strategy
+        columns = sample([self._test[index] for index in training], INSPECTED)
+        x, y, task_labels = (column.to(strategy.device) for column in columns)
+        values = dict(self._progress.meter.online)
+        with untouched_generators():
+            values |= inspect(strategy.model, x, y, task_labels, strategy._criterion, born)
+        return Learning.model_validate({name: finite(value) for name, value in values.items()})
+
+    def matrix(self) -> list[list[float | None]]:
+        """R, of shape (T + 1, T); a strategy that trains once has its rows in between empty."""
+        rows, experiences = self._progress.accuracy, len(self._test)
+        empty: list[list[float | None]] = [[None] * experiences] * (experiences + 1 - len(rows))
+        return [*rows[:-1], *empty, rows[-1]]
+
+
+def _first(dataset: Any) -> tuple[Tensor, Tensor]:
+    """The first sample's input and task label, each as a batch of one."""
+    x, _, task_label = dataset[0]
+    return torch.as_tensor(x)[None], torch.tensor([task_label])
+
+
+def _capacity(size: Size, meter: Meter) -> Capacity:
+    average = meter.average_parameters
+    return Capacity(
+        **asdict(size),
+        average_parameters=size.parameters if average is None else average,
+        training_macs=meter.training_macs,
+        steps=meter.steps,
+        samples=meter.samples,
+    )
