@@ -60,8 +60,8 @@ class Patience(UnitScore):
         known = self.state.get(change.layer)
         if known is None:
             return
-        if change.operator == "reinitialise units":
-            units = torch.tensor(change.units, device=known["age"].device)
+        if change.restarted:
+            units = torch.tensor(change.restarted, device=known["age"].device)
             known["silences"][units, known["age"][units].clamp(max=self.cap)] += 1
             known["age"][units] = 0
             return

@@ -15,7 +15,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.utils.hooks import RemovableHandle
 
 from lifelong.errors import UsageError
-from lifelong.plasticity.following import renamed_keys, unit_map
+from lifelong.plasticity.following import renamed_keys
 from lifelong.plasticity.weights import in_order
 from lifelong.structure import Change, Role, Slot, Structure
 
@@ -90,7 +90,7 @@ class Activations:
         """Follow a change of a layer that had so many units; new ones count as silent."""
         if layer not in self.layers or not (self._given.get(layer) or layer in self._found):
             return
-        index = unit_map(change, units)
+        index = change.unit_map(units)
         old = self.of(layer)
         self._found[layer] = old[:, index.clamp(min=0).to(old.device)].masked_fill((index < 0).to(old.device), 0)
 

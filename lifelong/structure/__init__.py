@@ -7,7 +7,7 @@ that know nothing of it. Start with `Structure`.
 from lifelong.structure.blueprint import blueprint, rebuild
 from lifelong.structure.counting import NetworkTally, Tally, count
 from lifelong.structure.errors import StructureError
-from lifelong.structure.holding.change import NEW, Change
+from lifelong.structure.holding.change import NEW, Change, StructureOperator
 from lifelong.structure.operators.freezing import freeze_units, frozen_units, unfreeze_units
 from lifelong.structure.operators.layers import insert_layer, remove_layer
 from lifelong.structure.operators.synapses import create_synapses, prune_synapses, pruned_synapses
@@ -41,6 +41,7 @@ __all__ = [
     "Start",
     "Structure",
     "StructureError",
+    "StructureOperator",
     "Tally",
     "ZeroFanOut",
     "blueprint",

@@ -25,7 +25,7 @@ from lifelong.structure.errors import StructureError
 from lifelong.structure.holding.marks import is_mark, marks, masks, owner, set_alive, set_frozen, tensor_of
 from lifelong.structure.holding.statistics import hold_statistics
 from lifelong.structure.holding.undo import undone_on_error
-from lifelong.structure.operators.layers import Inserted, Removed, build_from
+from lifelong.structure.operators.replacements import Inserted, Removed, build_from
 from lifelong.structure.reading.attention import HeadAttention, free_heads
 from lifelong.structure.sizes import attributes, is_consistent, set_attributes, sync_attributes
 from lifelong.structure.starting.drawing import draw
@@ -210,6 +210,3 @@ def _unpack(packed: Mapping[str, Any]) -> Tensor:
     if (len(octets) - 1) * 8 >= size.numel() or bits.numel() < size.numel():
         raise StructureError(f"a mask of shape {tuple(size)} has {len(octets)} bytes in the blueprint")
     return bits.flatten()[: size.numel()].view(size).bool()
-
-
-__all__ = ["VERSION", "blueprint", "rebuild"]

@@ -86,6 +86,3 @@ def _refuse_compiled(network: nn.Module) -> None:
         tensors = [*module._parameters.values(), *module._buffers.values()]
         if any(isinstance(tensor, UninitializedParameter | UninitializedBuffer) for tensor in tensors):
             raise StructureError(f"{place} has no sizes yet: run the network once first")
-
-
-__all__ = ["check_name", "check_subjects", "unit_numbers", "whole"]

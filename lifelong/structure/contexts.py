@@ -46,6 +46,3 @@ def standing_in(network: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[N
     finally:
         for place, name, tensor in originals:
             place[name] = tensor
-
-
-__all__ = ["evaluating", "standing_in"]

@@ -267,6 +267,3 @@ class _Kept:
             found[layer].update(activation_bytes=sum(alive.values()))
             whole |= alive
         return sum(whole.values())
-
-
-__all__ = ["NetworkTally", "Tally", "count"]

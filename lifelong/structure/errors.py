@@ -15,6 +15,3 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> StructureError:
     known = list(known)
     near = get_close_matches(name, known, n=3, cutoff=0.4) or known[:10]
     return StructureError(f"no {kind} {name!r}; the nearest are {', '.join(map(repr, near))}")
-
-
-__all__ = ["StructureError", "unknown"]

@@ -135,16 +135,3 @@ _SIZES: dict[type, Callable[[Any, torch.Size], Attributes]] = {
     nn.Embedding: lambda _, shape: {"num_embeddings": shape[0], "embedding_dim": shape[1]},
     nn.MultiheadAttention: _attention,
 }
-
-
-__all__ = [
-    "NORMS",
-    "Attributes",
-    "attributes",
-    "is_consistent",
-    "own_tensors",
-    "set_attributes",
-    "shape_of",
-    "sync_attributes",
-    "sync_containers",
-]

@@ -206,6 +206,3 @@ def _refuse_hooked(name: str, tensor: Tensor) -> None:
     hooks: Any = tensor
     if hooks._backward_hooks or hooks._post_accumulate_grad_hooks:
         raise StructureError(f"{name!r} has a hook, which may count on its size: remove the hook first")
-
-
-__all__ = ["Structure"]

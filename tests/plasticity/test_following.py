@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lifelong.models.extractors import slim_resnet18
-from lifelong.plasticity.following import carry_units, renamed, twins, unit_map
+from lifelong.plasticity.following import carry_units, renamed, twins
 from lifelong.structure import (
     NEW,
     Change,
@@ -40,7 +40,7 @@ def mlp() -> nn.Module:
 def test_the_map_of_units_is_that_of_the_layer_s_own_weights(operator):
     structure = Structure(mlp(), torch.zeros(1, 3))
     change = OPERATORS[operator](structure)
-    assert torch.equal(unit_map(change, 5), change.maps["0.weight"][0])
+    assert torch.equal(change.unit_map(5), change.maps["0.weight"][0])
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
@@ -51,7 +51,7 @@ def test_the_channels_of_a_flattened_image(operator):
     change = OPERATORS[operator](structure)
     places = change.maps["3.weight"][1].view(-1, 4)
     expected = torch.where(places == NEW, NEW, places // 4)
-    assert torch.equal(unit_map(change, 5)[:, None].expand(-1, 4), expected)
+    assert torch.equal(change.unit_map(5)[:, None].expand(-1, 4), expected)
 
 
 def test_values_of_units_that_stay_go_with_them():
@@ -67,7 +67,7 @@ def test_values_of_units_that_stay_go_with_them():
 def test_a_change_of_synapses_moves_no_unit():
     structure = Structure(mlp(), torch.zeros(1, 3))
     change = prune_synapses(structure, "0.weight", torch.ones(5, 3, dtype=torch.bool))
-    assert unit_map(change, 5).tolist() == [0, 1, 2, 3, 4]
+    assert change.unit_map(5).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_layers_along_a_residual_stream_have_the_same_units():

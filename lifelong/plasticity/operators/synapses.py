@@ -11,7 +11,14 @@ from torch import Tensor
 from lifelong.plasticity.candidates import pruned_synapses
 from lifelong.plasticity.moment import Moment
 from lifelong.plasticity.operators.base import Operator, Outcome
-from lifelong.structure import Change, Structure, StructureError, create_synapses, prune_synapses
+from lifelong.structure import (
+    Change,
+    Structure,
+    StructureError,
+    StructureOperator,
+    create_synapses,
+    prune_synapses,
+)
 from lifelong.structure.holding.marks import alive, owner
 from lifelong.structure.starting.drawing import draw
 
@@ -78,7 +85,7 @@ class ResetSynapses(_OfSynapses):
         parameter = structure.network.get_parameter(name)
         with torch.no_grad():
             parameter[chosen] = _drawn(structure, name, count)
-        change = structure.settle(Change("reinitialise synapses", name, reset={name: chosen}))
+        change = structure.settle(Change(StructureOperator.REINITIALISE_SYNAPSES, name, reset={name: chosen}))
         return Outcome(change, count)
 
 

@@ -122,6 +122,3 @@ def _correction(beta: float, ages: dict[int, Tensor], weights: Tensor) -> Tensor
     for other in corrections[1:]:
         least = torch.minimum(least, other)
     return least
-
-
-__all__ = ["BIRTHS", "births", "carry_births", "correct_young", "forget_mature", "is_corrected", "set_births"]

@@ -1,20 +1,93 @@
-"""What an operator did, as an index map over every tensor that it touched; it carries any tensor of that shape."""
+"""What an operator did to a network, and how any tensor that is shaped like a parameter is carried along.
+
+An index map is the whole idea. For each new position along a dimension it names the old position, or `NEW`. Where a
+layer of three units loses unit 1 and then gets one more, its maps are `[0, 2]` and `[0, 1, NEW]`. The same maps move
+the weights, the optimizer's moments, a mask, or importances that somebody else keeps for each weight.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import torch
 from torch import Tensor
 
-from lifelong.structure.errors import StructureError
+from lifelong.structure.errors import StructureError, unknown
 
 NEW = -1
-"""In an index map: a position that no old one was carried to."""
+"""In an index map: nothing was carried to this position, because what is there is new."""
 
 Maps = Mapping[int, Tensor]
-"""For each dimension that changed: of shape (new size,), the old position of each new one, or `NEW`."""
+"""For each dimension that changed: int64 of shape (new size,), the old position of each new one, or `NEW`."""
+
+
+class StructureOperator(StrEnum):
+    """What was done to a layer. It knows where each of the layer's units goes.
+
+    >>> StructureOperator("create units") is StructureOperator.CREATE_UNITS
+    True
+    >>> StructureOperator("create unit")
+    Traceback (most recent call last):
+        ...
+    lifelong.structure.errors.StructureError: no operator 'create unit'; the nearest are 'create units', ...
+
+    Raises:
+        StructureError: if there is no operator of that name, with the nearest names.
+    """
+
+    CREATE_UNITS = "create units"
+    SPLIT_UNITS = "split units"
+    REMOVE_UNITS = "remove units"
+    MERGE_UNITS = "merge units"
+    REINITIALISE_UNITS = "reinitialise units"
+    FREEZE_UNITS = "freeze units"
+    UNFREEZE_UNITS = "unfreeze units"
+    PRUNE_SYNAPSES = "prune synapses"
+    CREATE_SYNAPSES = "create synapses"
+    REINITIALISE_SYNAPSES = "reinitialise synapses"
+    INSERT_LAYER = "insert layer"
+    REMOVE_LAYER = "remove layer"
+
+    def __repr__(self) -> str:
+        """Return the name in quotes, as of the text that it is."""
+        return repr(self.value)
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise unknown("operator", str(value), cls)
+
+    def unit_map(self, before: int, units: tuple[int, ...]) -> Tensor:
+        """For each unit of the layer the number that it had before, or `NEW`.
+
+        Args:
+            before: how many units the layer had.
+            units: those that the operator was about, as in `Change.units`.
+
+        Returns:
+            int64, of shape (units now,).
+        """
+        old = torch.arange(before)
+        named = torch.tensor(units, dtype=torch.int64)
+        # Every operator is named, so that a type checker notices when one is added without a map.
+        match self:
+            case StructureOperator.CREATE_UNITS | StructureOperator.SPLIT_UNITS:
+                return torch.cat([old, torch.full_like(named, NEW)])
+            case StructureOperator.REMOVE_UNITS | StructureOperator.MERGE_UNITS:
+                return old[~torch.isin(old, named)]
+            case StructureOperator.REINITIALISE_UNITS:
+                return old.index_fill(0, named, NEW)
+            case (
+                StructureOperator.FREEZE_UNITS
+                | StructureOperator.UNFREEZE_UNITS
+                | StructureOperator.PRUNE_SYNAPSES
+                | StructureOperator.CREATE_SYNAPSES
+                | StructureOperator.REINITIALISE_SYNAPSES
+                | StructureOperator.INSERT_LAYER
+                | StructureOperator.REMOVE_LAYER
+            ):
+                return old
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +95,7 @@ class Change:
     """One structural edit.
 
     Attributes:
-        operator: `create units`, `remove units`, ...
+        operator: what was done; a name such as `create units` is taken, too.
         layer: the layer's name.
         units: the units meant: numbered as before the change, but created ones as after it.
         maps: the index maps of each tensor that moved, by its name in the `state_dict`.
@@ -33,7 +106,7 @@ class Change:
         sizes: the shape that each tensor of `maps` and `reset` had before, and that each of `added` has.
     """
 
-    operator: str
+    operator: StructureOperator
     layer: str
     units: tuple[int, ...] = ()
     maps: Mapping[str, Maps] = field(default_factory=dict, repr=False)
@@ -42,6 +115,25 @@ class Change:
     added: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "operator", StructureOperator(self.operator))
+
+    @property
+    def restarted(self) -> tuple[int, ...]:
+        """The numbers of the units that start again in their places."""
+        return self.units if self.operator is StructureOperator.REINITIALISE_UNITS else ()
+
+    def unit_map(self, units: int) -> Tensor:
+        """For each unit of the changed layer the number that it had before, or `NEW`.
+
+        Args:
+            units: how many units the layer had before.
+
+        Returns:
+            int64, of shape (units now,).
+        """
+        return self.operator.unit_map(units, self.units)
 
     def carry(self, tensors: Mapping[str, Tensor], fill: float | Mapping[str, Tensor] = 0.0) -> dict[str, Tensor]:
         """Make the same change to tensors that are shaped like parameters: Fisher information, importances, anchors.
@@ -167,6 +259,3 @@ def _copy_runs(old: Tensor, new: Tensor, maps: list[tuple[int, Tensor]]) -> None
     (dim, index), *others = maps
     for to, start, length in runs(index):
         _copy_runs(old.narrow(dim, start, length), new.narrow(dim, to, length), others)
-
-
-__all__ = ["NEW", "Change", "Maps", "carry_tensor", "renew", "runs"]

@@ -216,6 +216,3 @@ def _all_young(network: nn.Module, optimizer: Optimizer, stopped: list[_Frozen])
 def _frozen_rows(tensor: Tensor, mark: Tensor) -> tuple[int, Tensor]:
     """The dimension of the frozen units, and which of its indices are frozen."""
     return frozen_dim(tensor, mark), mark.flatten().nonzero().flatten()
-
-
-__all__ = ["Keeper"]

@@ -102,19 +102,3 @@ def _set(network: nn.Module, name: str, suffix: str, mark: Tensor | None) -> Non
 
 def _all(network: nn.Module, suffix: str) -> dict[str, Tensor]:
     return {name.removesuffix(suffix): buffer for name, buffer in network.named_buffers() if name.endswith(suffix)}
-
-
-__all__ = [
-    "alive",
-    "carried_alive",
-    "carried_frozen",
-    "frozen",
-    "frozen_dim",
-    "is_mark",
-    "marks",
-    "masks",
-    "owner",
-    "set_alive",
-    "set_frozen",
-    "tensor_of",
-]

@@ -181,16 +181,3 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, list | tuple):
         for part in value:
             yield from _tensors(part)
-
-
-__all__ = [
-    "add_parameters",
-    "carry_gradient",
-    "carry_optimizer",
-    "check_optimizer",
-    "drop_parameters",
-    "in_order",
-    "initial_state",
-    "per_weight",
-    "put_in_order",
-]

@@ -44,6 +44,3 @@ def _restore_statistics(module: nn.Module, *_: Any) -> None:
         if name in saved:
             # As the forward pass itself does, unseen by autograd, which keeps the statistics for the backward pass.
             buffer.data.copy_(torch.where(mark, saved[name], buffer))
-
-
-__all__ = ["hold_statistics"]

@@ -53,6 +53,3 @@ def _put_back(before: list[_Noted]) -> None:
 
 def _contents(module: nn.Module) -> dict[str, Any]:
     return {name: value.copy() for name, value in module.__dict__.items() if isinstance(value, dict | set | list)}
-
-
-__all__ = ["undone", "undone_on_error"]

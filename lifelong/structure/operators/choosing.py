@@ -41,6 +41,3 @@ def chosen_units(
     if held:
         raise StructureError(f"{layer.name!r}: unit {min(held)} is frozen; unfreeze it first")
     return chosen
-
-
-__all__ = ["chosen_units", "frozen_numbers"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 
 from lifelong.structure.errors import StructureError
-from lifelong.structure.holding.change import Change
+from lifelong.structure.holding.change import Change, StructureOperator
 from lifelong.structure.holding.marks import frozen, owner, set_frozen, tensor_of
 from lifelong.structure.holding.statistics import hold_statistics
 from lifelong.structure.operators.choosing import chosen_units, frozen_numbers
@@ -68,7 +68,5 @@ def _set_frozen(structure: Structure, layer: str, units: Iterable[int] | None, v
         set_frozen(network, slot.tensor, mark)
         hold_statistics(owner(network, slot.tensor)[0])
     structure.refresh()
-    return Change("freeze units" if value else "unfreeze units", layer, chosen)
-
-
-__all__ = ["freeze_units", "frozen_units", "unfreeze_units"]
+    operator = StructureOperator.FREEZE_UNITS if value else StructureOperator.UNFREEZE_UNITS
+    return Change(operator, layer, chosen)

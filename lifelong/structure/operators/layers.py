@@ -14,7 +14,7 @@ from torch.nn import Parameter
 
 from lifelong.structure.checks import check_name, whole
 from lifelong.structure.errors import StructureError, unknown
-from lifelong.structure.holding.change import Change
+from lifelong.structure.holding.change import Change, StructureOperator
 from lifelong.structure.holding.marks import is_mark, marks
 from lifelong.structure.holding.optimizers import (
     add_parameters,
@@ -25,7 +25,7 @@ from lifelong.structure.holding.optimizers import (
     put_in_order,
 )
 from lifelong.structure.holding.undo import undone_on_error
-from lifelong.structure.operators.replacements import ACTIVATIONS, Inserted, Removed, build_from
+from lifelong.structure.operators.replacements import ACTIVATIONS, Inserted, Removed
 from lifelong.structure.structure import Structure
 
 _IDEMPOTENT: dict[type[nn.Module], tuple[str, ...]] = {nn.ReLU: (), nn.ReLU6: (), nn.Hardtanh: ("min_val", "max_val")}
@@ -88,7 +88,8 @@ def insert_layer(
         "activation": _activation(after, module, hidden, activation),
     }
     like = _first_weight(structure, after)
-    return _replace(structure, Change("insert layer", f"{after}.1"), after, Inserted(module, spec, like), like)
+    change = Change(StructureOperator.INSERT_LAYER, f"{after}.1")
+    return _replace(structure, change, after, Inserted(module, spec, like), like)
 
 
 def remove_layer(structure: Structure, name: str, *, dim: int | None = None) -> Change:
@@ -115,7 +116,7 @@ def remove_layer(structure: Structure, name: str, *, dim: int | None = None) -> 
         raise StructureError(f"{name!r} holds frozen units, in {held[0]!r}; unfreeze them first")
     if isinstance(module, Removed):
         raise StructureError(f"{name!r} has been removed already")
-    change = Change("remove layer", name)
+    change = Change(StructureOperator.REMOVE_LAYER, name)
     path, _, key = name.rpartition(".")
     parent = structure.network.get_submodule(path)
     if isinstance(parent, Inserted) and key == "1":
@@ -276,6 +277,3 @@ def _with_names(change: Change, before: Mapping[str, Tensor], after: Mapping[str
         sizes={name: tuple(tensor.shape) for name, tensor in after.items() if id(tensor) not in old},
         dropped=tuple(name for name in before if name not in kept),
     )
-
-
-__all__ = ["Inserted", "Removed", "build_from", "insert_layer", "remove_layer"]

@@ -58,6 +58,3 @@ def removal_maps(network: nn.Module, layer: Layer, gone: Sequence[int]) -> Maps:
         kept[slot.positions[list(gone)]] = False
         maps.setdefault(slot.tensor, {})[slot.dim] = kept.nonzero().flatten()
     return maps
-
-
-__all__ = ["creation_maps", "insertion", "removal_maps", "renewal_maps"]

@@ -155,6 +155,3 @@ def _place(new: nn.Module, original: nn.Module, like: Tensor | None) -> None:
     new.train(original.training)
     if like is not None:
         new.to(like.device, like.dtype)
-
-
-__all__ = ["ACTIVATIONS", "Inserted", "Removed", "Spec", "build_from"]

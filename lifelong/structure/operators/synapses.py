@@ -12,7 +12,7 @@ from torch.nn import Parameter
 
 from lifelong.structure.checks import check_name
 from lifelong.structure.errors import StructureError, unknown
-from lifelong.structure.holding.change import Change
+from lifelong.structure.holding.change import Change, StructureOperator
 from lifelong.structure.holding.marks import alive, frozen, set_alive
 from lifelong.structure.holding.optimizers import check_optimizer
 from lifelong.structure.structure import Structure
@@ -40,7 +40,7 @@ def prune_synapses(structure: Structure, weight: str, where: Tensor) -> Change:
         parameter.masked_fill_(chosen, 0)
     set_alive(structure.network, weight, ~chosen if mask is None else mask & ~chosen)
     structure.refresh()
-    return Change("prune synapses", weight, reset={weight: chosen})
+    return Change(StructureOperator.PRUNE_SYNAPSES, weight, reset={weight: chosen})
 
 
 def create_synapses(structure: Structure, weight: str, where: Tensor, values: Tensor | float = 0.0) -> Change:
@@ -71,7 +71,7 @@ def create_synapses(structure: Structure, weight: str, where: Tensor, values: Te
     with torch.no_grad():
         parameter.copy_(torch.where(chosen, values, parameter))
     set_alive(structure.network, weight, mask | chosen)
-    change = Change("create synapses", weight, reset={weight: chosen})
+    change = Change(StructureOperator.CREATE_SYNAPSES, weight, reset={weight: chosen})
     return structure.settle(change)
 
 
@@ -118,6 +118,3 @@ def _refuse_frozen(structure: Structure, weight: str, chosen: Tensor) -> None:
 
 def _sizes(tensor: Tensor) -> str:
     return " x ".join(map(str, tensor.shape)) or "one number"
-
-
-__all__ = ["create_synapses", "prune_synapses", "pruned_synapses"]

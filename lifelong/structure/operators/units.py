@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 
 from lifelong.structure.checks import whole
 from lifelong.structure.errors import StructureError
-from lifelong.structure.holding.change import Change, carry_tensor
+from lifelong.structure.holding.change import Change, StructureOperator, carry_tensor
 from lifelong.structure.holding.marks import alive, carried_frozen, frozen, set_alive, tensor_of
 from lifelong.structure.holding.optimizers import check_optimizer
 from lifelong.structure.operators.choosing import chosen_units
@@ -59,7 +59,7 @@ def create_units(structure: Structure, layer: str, count: int = 1, new: Initiali
             _scale(slot, tensor, start.scale, maps[slot.tensor][slot.dim], mark)
         _write(slot, tensor, positions, start.values[slot], mark)
     units = tuple(range(found.units, found.units + count))
-    return structure.commit(Change("create units", layer, units, maps), tensors)
+    return structure.commit(Change(StructureOperator.CREATE_UNITS, layer, units, maps), tensors)
 
 
 def remove_units(structure: Structure, layer: str, units: Iterable[int]) -> Change:
@@ -79,7 +79,7 @@ def remove_units(structure: Structure, layer: str, units: Iterable[int]) -> Chan
         raise StructureError(f"{layer!r}: its last unit cannot be removed")
     maps = removal_maps(structure.network, found, gone)
     tensors = {name: carry_tensor(tensor_of(structure.network, name).detach(), maps[name]) for name in maps}
-    return structure.commit(Change("remove units", layer, gone, maps), tensors)
+    return structure.commit(Change(StructureOperator.REMOVE_UNITS, layer, gone, maps), tensors)
 
 
 def reinitialise_units(structure: Structure, layer: str, units: Iterable[int], new: Initialiser = _DEFAULT) -> Change:
@@ -114,7 +114,8 @@ def reinitialise_units(structure: Structure, layer: str, units: Iterable[int], n
             values = values.masked_fill(~mask.index_select(slot.dim, positions.flatten().to(mask.device)), 0)
         with torch.no_grad():
             _write(slot, tensor, positions, values, frozen(network, slot.tensor))
-    return structure.settle(Change("reinitialise units", layer, again, renewal_maps(network, found, again)))
+    maps = renewal_maps(network, found, again)
+    return structure.settle(Change(StructureOperator.REINITIALISE_UNITS, layer, again, maps))
 
 
 def split_units(
@@ -139,7 +140,7 @@ def split_units(
     found = structure.layer(layer)
     chosen = chosen_units(structure.network, found, units, may_be_frozen=True)
     change = create_units(structure, layer, len(chosen), Copy(chosen, noise=noise, generator=generator))
-    return replace(change, operator="split units")
+    return replace(change, operator=StructureOperator.SPLIT_UNITS)
 
 
 def merge_units(structure: Structure, layer: str, groups: Iterable[Sequence[int]]) -> Change:
@@ -177,7 +178,7 @@ def merge_units(structure: Structure, layer: str, groups: Iterable[Sequence[int]
         _merge(slot, summed[slot.tensor], merged)
     tensors = {name: carry_tensor(tensor, maps[name]) for name, tensor in summed.items()}
     alive_after = {name: carry_tensor(mask, maps[name]) for name, mask in _merged_masks(network, found, merged).items()}
-    change = structure.commit(Change("merge units", layer, gone, maps), tensors)
+    change = structure.commit(Change(StructureOperator.MERGE_UNITS, layer, gone, maps), tensors)
     for name, mask in alive_after.items():
         set_alive(network, name, mask)
     structure.refresh()
@@ -238,12 +239,3 @@ def _merged_masks(network: nn.Module, layer: Layer, groups: list[tuple[int, ...]
                 parts = [mask.index_select(slot.dim, slot.positions[unit].to(mask.device)) for unit in group]
                 mask.index_copy_(slot.dim, slot.positions[group[0]].to(mask.device), torch.stack(parts).any(0))
     return found
-
-
-__all__ = [
-    "create_units",
-    "merge_units",
-    "reinitialise_units",
-    "remove_units",
-    "split_units",
-]

@@ -102,6 +102,3 @@ def _watch(seen: Pass, name: str, extra: Tensor | None) -> Callable[..., Tensor]
         return output + seen.added[name]
 
     return hook
-
-
-__all__ = ["Closure", "Pass", "run"]

@@ -76,6 +76,3 @@ def _drawn(law: str, scale: float, shape: Sequence[int], generator: Generator | 
     if law == "normal":
         return values.normal_(0.0, scale, generator=generator)
     return values.fill_(scale)
-
-
-__all__ = ["draw"]

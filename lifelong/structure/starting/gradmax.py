@@ -169,6 +169,3 @@ def _identity_kernel(shape: tuple[int, ...]) -> Tensor:
     kernel = torch.zeros(shape)
     kernel.flatten(2)[:, 0, kernel[0, 0].numel() // 2] = 1
     return kernel
-
-
-__all__ = ["GradMax"]

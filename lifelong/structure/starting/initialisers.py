@@ -223,6 +223,3 @@ def _copied(growth: Growth, slot: Slot, sources: Tensor) -> Tensor:
             index[growth.places[other]] = other.positions[sources]
             tensor = tensor.index_select(other.dim, index.to(tensor.device))
     return tensor.index_select(slot.dim, slot.positions[sources].flatten().to(tensor.device))
-
-
-__all__ = ["Copy", "Fresh", "Growth", "Initialiser", "Start", "ZeroFanOut"]

@@ -156,6 +156,3 @@ def _most_orthogonal(existing: Tensor, candidates: Tensor, count: int) -> Tensor
         direction = nn.functional.normalize(outside[chosen[-1]], dim=0)
         outside = outside - torch.outer(outside @ direction, direction)
     return torch.tensor(chosen)
-
-
-__all__ = ["OrthogonalActivations", "OrthogonalWeights"]

@@ -203,6 +203,3 @@ def _product(one: Residuals, other: Residuals) -> Tensor:
 
 def _like(trials: Trials, slot: Slot) -> Tensor:
     return tensor_of(trials.network, slot.tensor)
-
-
-__all__ = ["ResidualFit"]

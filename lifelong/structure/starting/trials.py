@@ -188,6 +188,3 @@ def from_rows(slot: Slot, rows: Tensor, shape: Sequence[int]) -> Tensor:
 def feature_dim(module: nn.Module) -> int:
     """The dimension of a linear layer's or a convolution's inputs and outputs that has the features, from the last."""
     return -1 - len(getattr(module, "kernel_size", ()))
-
-
-__all__ = ["Trials", "Values", "feature_dim", "from_rows", "to_rows"]

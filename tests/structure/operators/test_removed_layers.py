@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 from torchvision.models import mobilenet_v2, resnet18
 
-from lifelong.structure.operators.layers import Removed, insert_layer, remove_layer
+from lifelong.structure.operators.layers import insert_layer, remove_layer
+from lifelong.structure.operators.replacements import Removed
 from lifelong.structure.structure import Structure
 
 

@@ -177,7 +177,7 @@ def test_pruned_comes_before_frozen_and_frozen_before_young(train):
     train(list(net.parameters()), optimizer, 20, seed=1)
     weight = net[0].weight
     maps = {0: torch.tensor([0, 1, NEW, NEW]), 1: torch.tensor([0, NEW, 2])}
-    change = Change("reinitialise", "0", maps={"0.weight": maps})
+    change = Change("reinitialise units", "0", maps={"0.weight": maps})
     carry_optimizer(optimizer, change, {"0.weight": (weight, weight)})
     keeper.refresh()
     train([weight], optimizer, 3, seed=3)
@@ -254,7 +254,7 @@ def test_two_keepers_of_one_parameter_give_what_one_gives(train):
         weight = net[0].weight
         carry_optimizer(
             optimizer,
-            Change("reinitialise", "0", maps={"0.weight": {0: torch.tensor([0, 1, NEW, 3])}}),
+            Change("reinitialise units", "0", maps={"0.weight": {0: torch.tensor([0, 1, NEW, 3])}}),
             {"0.weight": (weight, weight)},
         )
         Keeper(nn.Linear(1, 1), optimizer).refresh()

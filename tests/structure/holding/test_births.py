@@ -87,7 +87,7 @@ def change(net: nn.Module, optimizer: optim.Optimizer, keeper: Keeper, maps: dic
             new[place] = old.detach()[source]
     net.weight = Parameter(new)
     check_optimizer(optimizer)
-    moved = Change("change", "", maps={"weight": {dim: torch.tensor(index) for dim, index in maps.items()}})
+    moved = Change("create units", "", maps={"weight": {dim: torch.tensor(index) for dim, index in maps.items()}})
     carry_optimizer(optimizer, moved, {"weight": (old, net.weight)})
     keeper.refresh()
 

@@ -69,7 +69,7 @@ def trained(
 
 def change_units(net: nn.Module, index: list[int]) -> tuple[Change, dict[str, tuple[Parameter, Parameter]]]:
     """A change of the hidden units by hand; new weights are drawn."""
-    change = Change("change", "0", maps={name: {dim: torch.tensor(index)} for name, dim in ALONG.items()})
+    change = Change("create units", "0", maps={name: {dim: torch.tensor(index)} for name, dim in ALONG.items()})
     replaced = {}
     for name, dim in ALONG.items():
         module, attribute = net.get_submodule(name.split(".")[0]), name.split(".")[1]
@@ -196,7 +196,9 @@ def test_single_synapses_that_started_afresh_start_with_fresh_state(train):
     expected[1, 2] = 0.25
     reset = torch.zeros(UNITS, 3, dtype=torch.bool)
     reset[1, 2] = True
-    carry_optimizer(optimizer, Change("create", "0", reset={"0.weight": reset}), {"0.weight": (weight, weight)})
+    carry_optimizer(
+        optimizer, Change("create synapses", "0", reset={"0.weight": reset}), {"0.weight": (weight, weight)}
+    )
     assert torch.equal(optimizer.state[weight]["sum"], expected)
 
 
@@ -207,7 +209,7 @@ def test_state_follows_a_parameter_whose_name_changed(train):
     old, new = net[0].bias, Parameter(torch.zeros(2))
     expected = optimizer.state[old]["momentum_buffer"][[3, 0]]
     renamed = {"0.bias": "1.bias", "1.bias": "2.bias"}
-    change = Change("remove", "0", maps={"1.bias": {0: torch.tensor([3, 0])}}, renamed=renamed)
+    change = Change("remove units", "0", maps={"1.bias": {0: torch.tensor([3, 0])}}, renamed=renamed)
     carry_optimizer(optimizer, change, {"1.bias": (old, new)})
     assert torch.equal(optimizer.state[new]["momentum_buffer"], expected)
     assert old not in optimizer.state
@@ -258,7 +260,7 @@ def test_the_parameters_of_a_removed_layer_leave_with_their_state(train):
 def test_the_names_of_named_parameters_stay_beside_them():
     net, extra = network(), Parameter(torch.zeros(2))
     optimizer = optim.SGD(net.named_parameters(), lr=0.1)
-    carry_optimizer(optimizer, Change("insert", "0", renamed={"0.bias": "0.0.bias"}), {})
+    carry_optimizer(optimizer, Change("insert layer", "0", renamed={"0.bias": "0.0.bias"}), {})
     add_parameters(optimizer, [extra], net[0].weight, ["0.1.bias"])
     drop_parameters(optimizer, [net[2].weight])
     assert optimizer.param_groups[0]["param_names"] == ["0.weight", "0.0.bias", "2.bias", "0.1.bias"]

@@ -14,7 +14,8 @@ from torch.nn.functional import linear
 
 from lifelong.structure.errors import StructureError
 from lifelong.structure.operators.freezing import freeze_units
-from lifelong.structure.operators.layers import Inserted, insert_layer, remove_layer
+from lifelong.structure.operators.layers import insert_layer, remove_layer
+from lifelong.structure.operators.replacements import Inserted
 from lifelong.structure.structure import Structure
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as f
 
-from lifelong.structure import Role, Structure, create_units, remove_units, rules
+from lifelong.structure import Role, Structure, create_units, remove_units
 from lifelong.structure.holding.marks import tensor_of
+from lifelong.structure.reading import rules
 
 FIXED, FREE = "fixed", "free"
 Operation = Callable[[Tensor], Tensor]

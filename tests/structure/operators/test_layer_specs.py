@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.structure.errors import StructureError
-from lifelong.structure.operators.layers import Inserted, Removed, build_from, insert_layer, remove_layer
+from lifelong.structure.operators.layers import insert_layer, remove_layer
+from lifelong.structure.operators.replacements import Inserted, Removed, build_from
 from lifelong.structure.structure import Structure
 
 
