@@ -1,4 +1,4 @@
-"""What can be told wrong about the arguments before the network is looked at."""
+"""Checks of arguments that need no look at the network."""
 
 from __future__ import annotations
 
@@ -39,37 +39,45 @@ def check_name(name: Any, kind: str = "layer") -> None:
 
 
 def whole(value: Any, what: str) -> int:
-    """A whole number of at least 1, of any integer type.
+    """Return a whole number of at least 1, given as any integer type.
+
+    Args:
+        value: the number.
+        what: what the number counts, for the error.
 
     Raises:
-        StructureError: if it is none; `what` says of what.
+        StructureError: if it is no such number.
     """
     try:
         number = index(value)
     except TypeError:
         number = 0
+    # Python counts True as 1: here it is a mistake.
     if isinstance(value, bool) or number < 1:
         raise StructureError(f"{what} has to be a whole number of at least 1, not {value!r}")
     return number
 
 
 def unit_numbers(units: Any, layer: str) -> tuple[int, ...]:
-    """Units as plain integers, from any iterable of integers.
+    """Return units as plain integers, from any iterable of integers.
+
+    >>> unit_numbers(torch.tensor([0, 3]), "fc1")
+    (0, 3)
 
     Raises:
-        StructureError: if it is none: a mask, a count, floating-point numbers, text.
+        StructureError: if they are something else: a mask, a count, floating-point numbers, text.
     """
     if isinstance(units, Tensor):
         units = units.tolist()
     if isinstance(units, str) or not isinstance(units, Iterable):
         raise StructureError(f"{layer!r}: units are given by their numbers, such as [0, 3], not as {units!r}")
-    found = list(units)
-    if any(isinstance(unit, bool) for unit in found):
+    given = list(units)
+    if any(isinstance(unit, bool) for unit in given):
         raise StructureError(f"{layer!r}: units are given by their numbers, not by a mask: mask.nonzero().flatten()")
     try:
-        return tuple(index(unit) for unit in found)
+        return tuple(index(unit) for unit in given)
     except TypeError:
-        raise StructureError(f"{layer!r}: units are given by their numbers, such as [0, 3], not as {found!r}") from None
+        raise StructureError(f"{layer!r}: units are given by their numbers, such as [0, 3], not as {given!r}") from None
 
 
 def _kind(value: Any) -> str:

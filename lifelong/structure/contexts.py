@@ -1,4 +1,4 @@
-"""States that a network is in for a while: eval mode, other tensors in the places of its own."""
+"""Puts a network into a state for a while: eval mode, or other tensors in the places of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from lifelong.structure.holding.marks import tensor_of
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Every module in eval mode, by its flag alone: its own `eval` may do more. Afterwards each as it was."""
+    """Put every module into eval mode, and afterwards back into its own mode.
+
+    Only the flag `training` is set, because a module's own `train` and `eval` may do more.
+
+    >>> network = nn.Sequential(nn.Linear(3, 5), nn.Dropout().eval())
+    >>> with evaluating(network):
+    ...     [module.training for module in network]
+    [False, False]
+    >>> [module.training for module in network]
+    [True, False]
+    """
     modes = [(module, module.training) for module in network.modules()]
     for module, _ in modes:
         module.training = False
@@ -26,14 +36,15 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def standing_in(network: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Other tensors in the places of parameters and buffers, wherever these are held; they are not written to.
+    """Put other tensors in the places of parameters and buffers, wherever these are held; the originals come back.
 
     `torch.func.functional_call` does the same, but leaves its tensors behind where a module has two names.
 
     Args:
-        network: to run with them.
-        tensors: by the names of those that they stand in for.
+        network: the network that is run with them.
+        tensors: the other tensors, by the names of those that they stand in for.
     """
+    # By identity: a tied parameter has several places, and all of them get the same stand-in.
     instead = {id(tensor_of(network, name)): tensor for name, tensor in tensors.items()}
     originals: list[tuple[dict[str, Any], str, Any]] = []
     for module in network.modules():

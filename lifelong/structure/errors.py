@@ -1,4 +1,4 @@
-"""What is refused: the network is then exactly as it was."""
+"""The error of everything that is refused. The network is then exactly as it was."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from difflib import get_close_matches
 
 
 class StructureError(ValueError):
-    """A change that cannot be made, or a network that cannot be analysed: which module, and why."""
+    """Says which change cannot be made, or which network cannot be analysed, and why."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> StructureError:
-    """The error for a name that is not there, with the nearest names that are."""
+    """Return the error for an unknown name, with the nearest known names.
+
+    >>> str(unknown("layer", "feature", ["features.0", "features.2", "head"]))
+    "no layer 'feature'; the nearest are 'features.2', 'features.0'"
+    """
     known = list(known)
     near = get_close_matches(name, known, n=3, cutoff=0.4) or known[:10]
     return StructureError(f"no {kind} {name!r}; the nearest are {', '.join(map(repr, near))}")

@@ -1,4 +1,4 @@
-"""What torch's own modules state of their sizes beside their tensors."""
+"""Keeps the sizes that modules state as attributes (`in_features`, `out_channels`, ...) in step with their tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ Attributes = dict[str, int | list[int]]
 
 
 def attributes(module: nn.Module) -> Attributes:
-    """The sizes that a module states beside its tensors, as they stand; empty for modules that are not known."""
+    """Return the sizes that a module states beside its tensors; none for modules that are not known.
+
+    >>> attributes(nn.Linear(3, 5))
+    {'in_features': 3, 'out_features': 5}
+    """
     return {name: _plain(getattr(module, name)) for name in _from_shapes(module) or _of_container(module)}
 
 
@@ -35,7 +39,7 @@ def sync_attributes(module: nn.Module) -> None:
 
 
 def is_consistent(module: nn.Module) -> bool:
-    """Whether a module's biases and statistics have a value for each of the units that it states."""
+    """Tell whether a module's biases and statistics have a value for each of the units that it states."""
     stated = attributes(module)
     units = next(
         (stated[key] for key in ("out_features", "out_channels", "num_features", "num_channels") if key in stated), 0
@@ -47,14 +51,16 @@ def is_consistent(module: nn.Module) -> bool:
 def sync_containers(network: nn.Module, before: Mapping[nn.Module, int]) -> None:
     """Let containers that state the width of linear layers inside them follow those.
 
-    Such a container makes its next layers of that width (Avalanche's `MultiHeadClassifier.in_features`: later heads).
+    Such a container makes its next layers of that width. Avalanche's `MultiHeadClassifier.in_features`, for example,
+    is the width of later heads.
 
     Args:
-        network: whose linear layers state their new widths already.
+        network: the network, whose linear layers state their new widths already.
         before: the `in_features` that each linear layer had before.
     """
     for container in network.modules():
         stated = _of_container(container).get("in_features")
+        # Where all layers inside that had the stated width now have one width, it is the container's, too.
         widths = {layer.in_features for layer in container.modules() if before.get(layer, -1) == stated}
         if len(widths) == 1:
             set_attributes(container, {"in_features": int(widths.pop())})  # type: ignore[arg-type]
@@ -65,13 +71,13 @@ def _plain(value: Any) -> int | list[int]:
 
 
 def own_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Those that the module has itself: asking for a parametrised weight would compute it."""
+    """Return the tensors that a module holds itself, without asking for a parametrised weight, which computes it."""
     own = {**module._parameters, **module._buffers}
     return {name: tensor for name, tensor in own.items() if tensor is not None}
 
 
 def shape_of(module: nn.Module) -> torch.Size | None:
-    """Of the tensor that tells a module's sizes."""
+    """Return the shape of the tensor that tells a module's sizes; None if it has none."""
     own = own_tensors(module)
     return next((own[name].shape for name in ("weight", "in_proj_weight", "running_mean") if name in own), None)
 
@@ -98,6 +104,7 @@ def _linear(_: Any, shape: torch.Size) -> Attributes:
 
 def _convolution(module: Any, shape: torch.Size) -> Attributes:
     groups = module.groups
+    # Depthwise: one group for each channel that is read, with as many channels made of it as before.
     if 1 < groups == module.in_channels and shape[1] == 1:
         groups = shape[0] // (module.out_channels // groups)
     return _convolved(shape[1] * groups, shape[0], groups, shape)

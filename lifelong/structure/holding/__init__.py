@@ -1,1 +1,1 @@
-"""Holding a changed network: index maps, masks, frozen entries, and what the optimizer knows of each weight."""
+"""Holds a changed network together: index maps, masks, frozen entries, and what the optimizer knows of each weight."""

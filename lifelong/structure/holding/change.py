@@ -92,17 +92,28 @@ class StructureOperator(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """One structural edit.
+    """Records one structural edit.
+
+    >>> from torch import nn
+    >>> from lifelong.structure import Structure, remove_units
+    >>> network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    >>> change = remove_units(Structure(network, torch.zeros(1, 3)), "0", [1, 4])
+    >>> change
+    Change(operator='remove units', layer='0', units=(1, 4), added=(), dropped=())
+    >>> change.unit_map(5)
+    tensor([0, 2, 3])
+    >>> change.maps["2.weight"]
+    {1: tensor([0, 2, 3])}
 
     Attributes:
         operator: what was done; a name such as `create units` is taken, too.
         layer: the layer's name.
-        units: the units meant: numbered as before the change, but created ones as after it.
-        maps: the index maps of each tensor that moved, by its name in the `state_dict`.
-        reset: for tensors that changed entry by entry (pruned or created synapses): which; bool, of their shape.
-        renamed: new names of tensors whose module moved, by their old names.
-        added: names of the tensors of an inserted layer.
-        dropped: names of the tensors of a removed layer.
+        units: the units that were changed, by their numbers before the change; created ones by those after it.
+        maps: the index maps of each tensor that moved, by its new name in the `state_dict`.
+        reset: which entries of a tensor changed one by one (pruned or created synapses): bool, of its shape.
+        renamed: the new names of tensors whose module moved, by their old names.
+        added: the names of the tensors of an inserted layer.
+        dropped: the names of the tensors of a removed layer.
         sizes: the shape that each tensor of `maps` and `reset` had before, and that each of `added` has.
     """
 
@@ -138,17 +149,22 @@ class Change:
     def carry(self, tensors: Mapping[str, Tensor], fill: float | Mapping[str, Tensor] = 0.0) -> dict[str, Tensor]:
         """Make the same change to tensors that are shaped like parameters: Fisher information, importances, anchors.
 
+        >>> change = Change("remove units", "0", (1,), maps={"0.bias": {0: torch.tensor([0, 2])}})
+        >>> change.carry({"0.bias": torch.tensor([0.1, 0.2, 0.3]), "2.bias": torch.zeros(1)})
+        {'0.bias': tensor([0.1000, 0.3000]), '2.bias': tensor([0.])}
+
         Args:
-            tensors: by the names that the parameters had before the change. Those that did not change are returned as
-                they are, those of a removed layer are left out, and those of an inserted layer come last.
-            fill: what new entries get: a number, or for each (new) name a tensor of the new shape to take them from, as
-                `dict(network.named_parameters())` for anchors.
+            tensors: the tensors, by the names that their parameters had before the change. Those that did not change
+                are returned as they are, those of a removed layer are left out, and those of an inserted layer come
+                last.
+            fill: what new entries get: a number; or tensors of the new shapes, by their new names, to take the entries
+                from, such as `dict(network.named_parameters())` for anchors.
 
         Returns:
-            New tensors by their new names, in the same order; the old ones stay as they were.
+            The new tensors by their new names, in the same order. The old ones stay as they were.
 
         Raises:
-            StructureError: if a tensor does not have the shape that its parameter had.
+            StructureError: if a tensor does not have the shape that its parameter had, or `fill` lacks a name.
         """
         carried = {}
         for old, tensor in tensors.items():
@@ -177,7 +193,17 @@ class Change:
 
 
 def carry_tensor(tensor: Tensor, maps: Maps, fill: float | Tensor = 0.0, name: str = "tensor") -> Tensor:
-    """A tensor along index maps; new positions hold `fill`, or the entries of it if it is a tensor of the new shape.
+    """Carry a tensor along index maps; new positions hold `fill`.
+
+    >>> carry_tensor(torch.tensor([[1, 2], [3, 4]]), {0: torch.tensor([1, NEW]), 1: torch.tensor([0, 1, NEW])})
+    tensor([[3, 4, 0],
+            [0, 0, 0]])
+
+    Args:
+        tensor: any tensor.
+        maps: the index map of each dimension that changes.
+        fill: a number, or a tensor of the new shape whose entries are taken.
+        name: what an error calls the tensor.
 
     Raises:
         StructureError: if the tensor is smaller than its map says.
@@ -190,6 +216,7 @@ def carry_tensor(tensor: Tensor, maps: Maps, fill: float | Tensor = 0.0, name: s
     sizes = list(tensor.shape)
     for dim, index in maps.items():
         sizes[dim] = len(index)
+    # Where nothing is new, one gather for each dimension is enough; else stretches are copied into an empty tensor.
     if all(bool((index != NEW).all()) for index in maps.values()):
         return _gather(tensor, maps).contiguous(memory_format=_memory_format(tensor))
     carried = tensor.new_empty(sizes).contiguous(memory_format=_memory_format(tensor))
@@ -199,7 +226,7 @@ def carry_tensor(tensor: Tensor, maps: Maps, fill: float | Tensor = 0.0, name: s
 
 
 def renew(tensor: Tensor, change: Change, name: str, fill: float) -> None:
-    """Write `fill` into the entries of a tensor that start again, where a change moves none; others are not touched."""
+    """Write `fill` into the entries of a tensor that start again, in place, where a change moves none."""
     for dim, index in change.maps.get(name, {}).items():
         tensor.index_fill_(dim, (index == NEW).nonzero().flatten().to(tensor.device), fill)
     if name in change.reset:
@@ -207,6 +234,7 @@ def renew(tensor: Tensor, change: Change, name: str, fill: float) -> None:
 
 
 def _memory_format(tensor: Tensor) -> torch.memory_format:
+    # A network in channels-last memory stays in it.
     if not tensor.is_contiguous():
         for dims, memory_format in ((4, torch.channels_last), (5, torch.channels_last_3d)):
             if tensor.dim() == dims and tensor.is_contiguous(memory_format=memory_format):
@@ -225,7 +253,11 @@ def _misfit(tensor: Tensor) -> str:
 
 
 def runs(index: Tensor) -> list[tuple[int, int, int]]:
-    """The stretches of an index map that were carried over: (start in the new, start in the old, length)."""
+    """Return the stretches of an index map that were carried over: (start in the new, start in the old, length).
+
+    >>> runs(torch.tensor([0, 1, NEW, 3]))
+    [(0, 0, 2), (3, 3, 1)]
+    """
     kept = (index != NEW).nonzero().flatten()
     if not len(kept):
         return []
@@ -252,7 +284,7 @@ def _fill_new(carried: Tensor, maps: Maps, fill: float | Tensor) -> None:
 
 
 def _copy_runs(old: Tensor, new: Tensor, maps: list[tuple[int, Tensor]]) -> None:
-    """Copy stretches, not single rows: a grown layer is a few of them, and copying them is as fast as memory is."""
+    """Copy stretches, not single rows: a grown layer has few of them, which are copied as fast as memory allows."""
     if not maps:
         new.copy_(old)
         return

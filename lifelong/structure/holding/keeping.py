@@ -1,7 +1,12 @@
-"""What holds through an optimizer's steps: pruned synapses, frozen entries, the age of young weights.
+"""Holds a network's structure through an optimizer's steps: pruned synapses, frozen entries, the age of young weights.
+
+torch's optimizers know nothing of masks. So a `Keeper` hooks into the steps of one: before a step it remembers what
+must not change, after the step it puts that back. A frozen row, for example, is copied before the step and written back
+after it, with its momentum; a pruned synapse is multiplied by zero after it.
 
 Everything is found from the network's marks and the optimizer's state alone, so that a copy of both, with a `Keeper` of
-its own, goes on in the same way. Where several hold for one weight, pruned comes before frozen and frozen before young.
+its own, goes on in the same way. Where several hold for one weight, pruned overrides frozen, and frozen overrides
+young.
 """
 
 from __future__ import annotations
@@ -20,40 +25,43 @@ from lifelong.structure.holding.marks import ALIVE, frozen_dim, marks, masks, ow
 from lifelong.structure.holding.optimizers import initial_state, per_weight
 
 LOOK_AGAIN = 1000
-"""Steps after which weights that are no longer young are noticed."""
+"""After so many steps, weights that are no longer young are noticed."""
 
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _IN_CACHE = 64
-"""Rows of a mask that are applied at a time on a processor: half the time of all at once, for 2000 columns."""
+"""How many rows of a mask are applied at a time on a CPU. For 2000 columns this halves the time of all at once."""
 
 Restore = Callable[[], None]
+"""Puts back, after a step, what the step must not change."""
 
 
 class Held(Protocol):
-    """Something of one parameter that a step must not change."""
+    """Is something of one parameter that a step must not change."""
 
     @property
     def parameter(self) -> Parameter:
-        """Of the network and of the optimizer."""
+        """Return the parameter, which is the network's and the optimizer's."""
 
     def before(self, optimizer: Optimizer, group: dict[str, Any]) -> Restore:
-        """To be called before a step; what it returns is to be called after the step."""
+        """Remember what is needed before a step; what is returned is called after the step."""
 
 
 class Keeper:
-    """Holds a network's structure through the steps of an optimizer, from now on; one for the same two takes its place.
+    """Holds a network's structure through the steps of an optimizer, from now on.
 
-    With nothing pruned, frozen or young, a step costs a look at an empty list.
+    A later keeper of the same network and optimizer takes its place. With nothing pruned, frozen or young, a step costs
+    a look at an empty list.
 
     Args:
-        network: with the marks of `lifelong.structure.holding.marks`.
-        optimizer: of some of its parameters; the others need no care.
+        network: the network, with the marks of `lifelong.structure.holding.marks`.
+        optimizer: trains some of its parameters; the others need no care.
     """
 
     network: nn.Module
     _changes: ClassVar[int] = 0
 
     def __init__(self, network: nn.Module, optimizer: Optimizer) -> None:
+        # Two keepers would each put back what they remember: the older one lets go.
         for hook in tuple(optimizer._optimizer_step_pre_hooks.values()):
             other = getattr(hook, "__self__", None)
             if isinstance(other, Keeper) and other.network is network:
@@ -71,11 +79,11 @@ class Keeper:
 
     @staticmethod
     def refresh() -> None:
-        """Look at the marks again before the next step: those of every network, since networks may share parameters."""
+        """Let every keeper look at the marks again before its next step, because networks may share parameters."""
         Keeper._changes += 1
 
     def release(self) -> None:
-        """Hold nothing any more."""
+        """Hold nothing from now on."""
         for handle in self._handles:
             handle.remove()
 
@@ -87,6 +95,7 @@ class Keeper:
         self._steps += 1
         self._restores = []
         if self._held:
+            # A parameter may have left the optimizer since: what is held of it then holds by itself.
             groups = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
             held = [each for each in self._held if id(each.parameter) in groups]
             self._restores = [each.before(optimizer, groups[id(each.parameter)]) for each in held]
@@ -103,7 +112,7 @@ class Keeper:
 
 @dataclass(frozen=True)
 class _Young:
-    """Weights that are younger than their tensor's step count."""
+    """Holds Adam's bias correction of weights that are younger than their tensor's step count."""
 
     parameter: Parameter
     indices: dict[int, Tensor]
@@ -116,10 +125,10 @@ class _Young:
 
 @dataclass(frozen=True)
 class _Frozen:
-    """Rows along one dimension for which time stands still: their weights, their optimizer state, and their age.
+    """Holds rows along one dimension, for which time stands still: their weights, optimizer state and age.
 
-    Unfrozen, they go on where they were stopped, neither with momentum gathered meanwhile nor with moments that pass
-    for older than they are. A first step makes state for them, which is put back to what the optimizer begins with.
+    Unfrozen, they go on where they were stopped: without momentum gathered meanwhile, and with moments of their own
+    age.
     """
 
     parameter: Parameter
@@ -138,7 +147,7 @@ class _Frozen:
             for key, value in per_weight(self.parameter, optimizer.state.get(self.parameter, {})):
                 if key in entries:
                     value.index_copy_(self.dim, rows, entries[key])
-                else:
+                else:  # the optimizer's first step has just made this state
                     value.index_fill_(self.dim, rows, initial_state(group, key))
             if is_corrected(optimizer, self.parameter):
                 self._set_age(optimizer, age)
@@ -156,6 +165,7 @@ class _Frozen:
         state = optimizer.state[self.parameter]
         vectors = births(self.parameter, state)
         born = vectors[self.dim]
+        # The tensor has made a step and the rows have not: they are born one step later.
         held = float(state["step"]) - age.to(born)
         vectors[self.dim] = born.index_copy(0, self.rows.to(born.device), held)
         set_births(state, vectors)
@@ -163,9 +173,9 @@ class _Frozen:
 
 @dataclass(frozen=True)
 class _Pruned:
-    """Synapses that are zero.
+    """Holds synapses at zero.
 
-    Their optimizer state goes on with their gradients; it is a synapse's creation that sets it back.
+    Their optimizer state goes on with their gradients. It is set back when a synapse is created again.
     """
 
     parameter: Parameter
@@ -179,7 +189,7 @@ class _Pruned:
         mask = self.module._buffers.get(self.attribute + ALIVE)
         if mask is None:
             return
-        # An integer times 0 is +0 whatever its bits mean, NaN's as well; and it takes less time than a float by a bool.
+        # The bits are multiplied as integers: times 0 that is +0 whatever they meant, even NaN. It is faster, too.
         bits = self.parameter.view(_INTEGERS[self.parameter.itemsize])
         rows = _IN_CACHE if bits.is_cpu else len(bits)
         for part, alive in zip(torch.split(bits, rows), torch.split(mask, rows), strict=True):
@@ -187,7 +197,7 @@ class _Pruned:
 
 
 def _all_held(network: nn.Module, optimizer: Optimizer) -> list[Held]:
-    """What is held of the network's parameters, in the order of putting it back."""
+    """Return what is held of the network's parameters, in the order in which it is put back: the last one wins."""
     parameters = dict(network.named_parameters(remove_duplicate=False))
     stopped = [
         _Frozen(parameters[name], *_frozen_rows(parameters[name], mark))
@@ -200,19 +210,20 @@ def _all_held(network: nn.Module, optimizer: Optimizer) -> list[Held]:
 
 def _all_young(network: nn.Module, optimizer: Optimizer, stopped: list[_Frozen]) -> list[_Young]:
     trained = {id(parameter) for parameter in network.parameters()}
-    found = []
+    young_weights = []
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             if id(parameter) in trained and BIRTHS in optimizer.state.get(parameter, {}):
                 vectors = forget_mature(optimizer.state[parameter], parameter, group)
+                # Frozen rows are put back anyway: correcting them first would be work for nothing.
                 for frozen in stopped:
                     if frozen.parameter is parameter:
                         vectors[frozen.dim] = vectors[frozen.dim].index_fill(0, frozen.rows.to(vectors[0].device), 0)
                 young = {dim: born.nonzero().flatten() for dim, born in enumerate(vectors) if bool(born.any())}
-                found.append(_Young(parameter, young))
-    return found
+                young_weights.append(_Young(parameter, young))
+    return young_weights
 
 
 def _frozen_rows(tensor: Tensor, mark: Tensor) -> tuple[int, Tensor]:
-    """The dimension of the frozen units, and which of its indices are frozen."""
+    """Return the dimension of the frozen units, and which of its indices are frozen."""
     return frozen_dim(tensor, mark), mark.flatten().nonzero().flatten()

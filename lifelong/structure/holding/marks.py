@@ -1,7 +1,8 @@
-"""Masks of pruned synapses and marks of frozen units, held by the network itself.
+"""Masks of pruned synapses and marks of frozen units, which the network itself holds.
 
-They are buffers beside the tensor that they speak of, so that they follow the network to a device, into a copy and into
-a pickle. They are no part of its `state_dict`, which stays what a network of that size has: a blueprint stores them.
+They are buffers beside the tensor that they are about (`weight_alive`, `weight_frozen`), so that they follow the
+network to a device, into a copy and into a pickle. They are no part of its `state_dict`, which stays what a network of
+that size has. A blueprint stores them.
 """
 
 from __future__ import annotations
@@ -15,34 +16,35 @@ ALIVE, FROZEN = "_alive", "_frozen"
 
 
 def owner(network: nn.Module, name: str) -> tuple[nn.Module, str]:
-    """The module that holds a tensor, and the tensor's name in it."""
+    """Return the module that holds a tensor, and the tensor's name in it."""
     path, _, attribute = name.rpartition(".")
     return network.get_submodule(path), attribute
 
 
 def tensor_of(network: nn.Module, name: str) -> Tensor:
-    """The parameter or buffer of that name."""
+    """Return the parameter or buffer of that name."""
     module, attribute = owner(network, name)
     tensor: Tensor = getattr(module, attribute)
     return tensor
 
 
 def alive(network: nn.Module, name: str) -> Tensor | None:
-    """Which of a weight's synapses are not pruned: bool, of the weight's shape; None while none is."""
+    """Return which of a weight's synapses are not pruned: bool, of the weight's shape; None while none is pruned."""
     return _mark(network, name, ALIVE)
 
 
 def frozen(network: nn.Module, name: str) -> Tensor | None:
-    """Which entries of a tensor are frozen: bool, to broadcast over the tensor; None while none is.
+    """Return which entries of a tensor are frozen: bool, to broadcast over the tensor; None while none is frozen.
 
-    Its first dimension is the units' (`frozen_dim`), those before it are left out, those behind it are of size 1: so it
-    is known which one is meant also where a layer has a single unit.
+    The mark's first dimension is the units' (`frozen_dim`). The tensor's dimensions before it are left out, those
+    behind it have size 1, so that a layer with a single unit tells, too, which dimension is meant. The mark of a weight
+    of shape (5, 3) is of shape (5, 1) where its rows are units, and (3,) where its columns are.
     """
     return _mark(network, name, FROZEN)
 
 
 def frozen_dim(tensor: Tensor, mark: Tensor) -> int:
-    """The dimension along which a tensor's mark of frozen entries tells units apart."""
+    """Return the dimension along which a tensor's mark of frozen entries tells units apart."""
     return tensor.dim() - mark.dim()
 
 
@@ -57,17 +59,17 @@ def set_frozen(network: nn.Module, name: str, mark: Tensor | None) -> None:
 
 
 def masks(network: nn.Module) -> dict[str, Tensor]:
-    """The mask of each weight that has one, by the weight's name."""
+    """Return the mask of each weight that has one, by the weight's name."""
     return _all(network, ALIVE)
 
 
 def marks(network: nn.Module) -> dict[str, Tensor]:
-    """The mark of each tensor that has frozen entries, by the tensor's name."""
+    """Return the mark of each tensor that has frozen entries, by the tensor's name."""
     return _all(network, FROZEN)
 
 
 def carried_frozen(network: nn.Module, name: str, maps: Maps) -> Tensor | None:
-    """A tensor's mark of frozen entries along a change of the tensor; new units are not frozen."""
+    """Carry a tensor's mark of frozen entries along a change of the tensor; new units are not frozen."""
     mark = frozen(network, name)
     if mark is None:
         return None
@@ -76,13 +78,13 @@ def carried_frozen(network: nn.Module, name: str, maps: Maps) -> Tensor | None:
 
 
 def carried_alive(network: nn.Module, name: str, maps: Maps) -> Tensor | None:
-    """A weight's mask along a change of the weight; new synapses are not pruned."""
+    """Carry a weight's mask along a change of the weight; new synapses are not pruned."""
     mask = alive(network, name)
     return None if mask is None else carry_tensor(mask, maps, fill=1)
 
 
 def is_mark(name: str) -> bool:
-    """Whether a buffer of that name is one of those."""
+    """Tell whether a buffer of that name is a mask or a mark."""
     return name.endswith((ALIVE, FROZEN))
 
 

@@ -1,6 +1,6 @@
-"""What an optimizer knows of the weights, carried along a change.
+"""Carries what an optimizer knows of the weights along a change.
 
-The state of surviving weights stays as it is, that of new ones is what the optimizer itself would begin with.
+The state of surviving weights stays as it is. That of new weights is what the optimizer itself would begin with.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from lifelong.structure.holding.births import BIRTHS, carry_births, is_corrected
 from lifelong.structure.holding.change import Change, renew
 
 Replaced = Mapping[str, tuple[Parameter, Parameter]]
-"""For the name of each parameter that changed: the old and the new one; the same object if only values changed."""
+"""For the name of each parameter that changed: the old and the new one, the same object if only values changed."""
 
 
 def check_optimizer(optimizer: Optimizer) -> None:
-    """Look whether an optimizer's state can follow a change of structure. Nothing is copied.
+    """Check that an optimizer's state can follow a change of structure. Nothing is copied.
 
     Raises:
-        StructureError: if it holds tensors that have neither one value nor a parameter's shape (Adafactor's
-            factors), refers to the parameters elsewhere than in its groups (LBFGS), or has sparse gradients to use.
+        StructureError: if the optimizer holds tensors that have neither one value nor a parameter's shape (Adafactor's
+            factors), keeps all parameters as one vector (LBFGS), or has sparse gradients that it has not used yet.
     """
     kind = type(optimizer).__name__
     if isinstance(optimizer, LBFGS):
@@ -42,16 +42,16 @@ def check_optimizer(optimizer: Optimizer) -> None:
 
 
 def carry_optimizer(optimizer: Optimizer, change: Change, replaced: Replaced) -> None:
-    """Put new parameters in the old ones' places and take their state along; those that it does not train are left out.
+    """Put new parameters in the old ones' places in an optimizer, and take their state along.
 
-    Of a state, tensors of the parameter's shape follow the change; a new entry is 0, or whatever else the optimizer
-    itself begins with (`initial_state`). What is kept once for the whole tensor stays as it is; for Adam the births of
+    In a parameter's state, tensors of its shape follow the change. A new entry is 0, or whatever else the optimizer
+    itself begins with (`initial_state`). What is kept once for the whole tensor stays as it is. For Adam the births of
     new rows and columns are noted beside it (`lifelong.structure.holding.births`).
 
     Args:
-        optimizer: one that `check_optimizer` found nothing against.
-        change: with the index maps of the parameters that changed.
-        replaced: by their names after the change.
+        optimizer: one that passes `check_optimizer`; parameters that it does not train are left out.
+        change: the change, with the index maps of the parameters that changed.
+        replaced: the parameters, by their names after the change.
     """
     places = _places(optimizer)
     for name, (old, new) in replaced.items():
@@ -65,7 +65,7 @@ def carry_optimizer(optimizer: Optimizer, change: Change, replaced: Replaced) ->
 
 
 def carry_gradient(change: Change, name: str, old: Parameter, new: Parameter) -> None:
-    """Give a new parameter the gradient of the old one, if that has one: 0 for new entries."""
+    """Give a new parameter the gradient of the old one, if that has one; new entries are 0."""
     if old.grad is not None:
         new.grad = _moved(change, name, old.grad, 0.0, old is new)
 
@@ -76,10 +76,10 @@ def add_parameters(
     """Put the parameters of a new layer into the group that trains `like`, or into the first one if none does.
 
     Args:
-        optimizer: which makes their state with their first step.
-        parameters: none of which it trains yet.
+        optimizer: makes their state with their first step.
+        parameters: the new parameters, none of which it trains yet.
         like: a parameter of a neighbouring layer.
-        names: of the parameters, for an optimizer that was made from named ones; empty where not given.
+        names: the parameters' names, for an optimizer that was made from named ones; empty where not given.
     """
     group, _ = _places(optimizer).get(id(like), (optimizer.param_groups[0], 0))
     for parameter, name in zip_longest(parameters, names, fillvalue=""):
@@ -89,7 +89,7 @@ def add_parameters(
 
 
 def drop_parameters(optimizer: Optimizer, parameters: Iterable[Parameter]) -> None:
-    """Take parameters and their state out. Groups that become empty are kept."""
+    """Take parameters and their state out of an optimizer. Groups that become empty are kept."""
     dropped = {id(parameter): parameter for parameter in parameters}
     for group in optimizer.param_groups:
         stay = [id(parameter) not in dropped for parameter in group["params"]]
@@ -100,10 +100,10 @@ def drop_parameters(optimizer: Optimizer, parameters: Iterable[Parameter]) -> No
 
 
 def in_order(optimizer: Optimizer, tensors: Iterable[Tensor]) -> bool:
-    """Whether each group has its parameters in the order of these tensors."""
+    """Tell whether each group has its parameters in the order of these tensors."""
     place = {id(tensor): number for number, tensor in enumerate(tensors)}
     places = [[place.get(id(parameter), -1) for parameter in group["params"]] for group in optimizer.param_groups]
-    return all(found == sorted(found) for found in places)
+    return all(numbers == sorted(numbers) for numbers in places)
 
 
 def put_in_order(optimizer: Optimizer, tensors: Iterable[Tensor]) -> None:
@@ -117,14 +117,14 @@ def put_in_order(optimizer: Optimizer, tensors: Iterable[Tensor]) -> None:
 
 
 def per_weight(parameter: Tensor, state: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a parameter's state that have a value for each weight."""
+    """Return the tensors of a parameter's state that have a value for each weight."""
     for key, value in state.items():
         if isinstance(value, Tensor) and value.shape == parameter.shape:
             yield key, value
 
 
 def initial_state(group: Mapping[str, Any], key: str) -> float:
-    """The value that an optimizer begins with: 0 for moments, Adagrad's initial accumulator, Rprop's learning rate."""
+    """Return what an optimizer begins with: 0 for moments, Adagrad's initial accumulator, Rprop's learning rate."""
     if key == "sum" and "initial_accumulator_value" in group:
         return float(group["initial_accumulator_value"])
     if key == "step_size" and "etas" in group:
@@ -137,6 +137,7 @@ def _carry_state(
 ) -> None:
     if not optimizer.state.get(old):
         return
+    # Before the state moves: births are carried by the parameter's old shape.
     if is_corrected(optimizer, old):
         carry_births(optimizer.state[old], old, change.maps.get(name, {}))
     state, same = optimizer.state.pop(old), old is new
@@ -145,7 +146,7 @@ def _carry_state(
 
 
 def _moved(change: Change, name: str, tensor: Tensor, fill: float, same: bool) -> Tensor:
-    """Along the change; where the parameter is the same object, only entries that start again are written."""
+    """Carry a tensor along the change; where the parameter stays the same object, write only what starts again."""
     if same:
         renew(tensor, change, name, fill)
         return tensor
@@ -154,7 +155,7 @@ def _moved(change: Change, name: str, tensor: Tensor, fill: float, same: bool) -
 
 
 def _places(optimizer: Optimizer) -> dict[int, tuple[dict[str, Any], int]]:
-    """For each parameter, by its id: its group and its position there."""
+    """Return for each parameter, by its id, its group and its position there."""
     return {
         id(parameter): (group, position)
         for group in optimizer.param_groups

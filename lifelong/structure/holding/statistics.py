@@ -1,4 +1,4 @@
-"""Frozen running statistics, held through forward passes in training mode."""
+"""Holds frozen running statistics through forward passes in training mode."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from lifelong.structure.holding.marks import FROZEN
 
 _SAVED = "_statistics_before"
-"""Where a module keeps its statistics during a forward pass."""
+"""The attribute in which a module keeps its statistics during a forward pass."""
 
 
 def hold_statistics(module: nn.Module) -> None:
     """Hold the frozen entries of a module's own buffers (batch normalisation's statistics) through its forward passes.
 
-    To be called when some are marked frozen; once is enough, also for copies and pickles of the module. It is the
-    statistics that are held: in training mode a batch normalisation normalises by the batch, not by them.
+    Call it when some entries are marked frozen. Once is enough, for copies and pickles of the module, too. Only the
+    statistics are held: in training mode a batch normalisation normalises by the batch, not by them.
     """
     if list(_marked_buffers(module)) and _save_statistics not in module._forward_pre_hooks.values():
         module.register_forward_pre_hook(_save_statistics)
@@ -26,7 +26,7 @@ def hold_statistics(module: nn.Module) -> None:
 
 
 def _marked_buffers(module: nn.Module) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """The name, the buffer and its mark, for each that has one."""
+    """Return the name, the buffer and its mark for each buffer that has a mark."""
     for name, mark in module._buffers.items():
         buffer = module._buffers.get(name.removesuffix(FROZEN)) if name.endswith(FROZEN) else None
         if mark is not None and buffer is not None:
@@ -42,5 +42,5 @@ def _restore_statistics(module: nn.Module, *_: Any) -> None:
     saved = module.__dict__.pop(_SAVED, {})
     for name, buffer, mark in _marked_buffers(module):
         if name in saved:
-            # As the forward pass itself does, unseen by autograd, which keeps the statistics for the backward pass.
+            # Written past autograd, which keeps the statistics for the backward pass, as the forward pass itself does.
             buffer.data.copy_(torch.where(mark, saved[name], buffer))

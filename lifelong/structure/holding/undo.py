@@ -1,4 +1,4 @@
-"""All of a change or nothing of it."""
+"""Undoes what was done to a network's modules, so that a change happens as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _Noted = tuple[nn.Module, type[nn.Module], dict[str, Any], dict[str, Any]]
 
 @contextmanager
 def undone_on_error(network: nn.Module) -> Iterator[None]:
-    """Put every module's attributes, tensors, children and hooks back if an error comes: the same objects as before.
+    """Put every module's attributes, tensors, children and hooks back on an error: the same objects as before.
 
-    What is written *into* a tensor is not undone: changes put new tensors in the old ones' places.
+    What is written *into* a tensor is not undone. Changes put new tensors in the old ones' places instead.
     """
     before = _noted(network)
     try:
@@ -28,7 +28,7 @@ def undone_on_error(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def undone(network: nn.Module) -> Iterator[None]:
-    """The same, error or not: what modules keep of a forward pass (states, caches) is as before it."""
+    """Put all of that back whether there is an error or not, such as what modules keep of a forward pass."""
     before = _noted(network)
     try:
         yield
@@ -41,6 +41,7 @@ def _noted(network: nn.Module) -> list[_Noted]:
 
 
 def _put_back(before: list[_Noted]) -> None:
+    # Containers keep their identity and get their contents back, because others (hooks' handles) refer to them.
     for module, kind, attributes, contents in before:
         module.__class__ = kind
         module.__dict__.clear()

@@ -1,4 +1,4 @@
-"""Which units an operator is asked to change, and whether it may."""
+"""Checks which units an operator is asked to change, and whether it may."""
 
 from __future__ import annotations
 
@@ -14,18 +14,25 @@ from lifelong.structure.reading.layer import Layer, Role
 
 
 def frozen_numbers(network: nn.Module, layer: Layer) -> tuple[int, ...]:
-    """The numbers of a layer's frozen units."""
-    found = torch.zeros(layer.units, dtype=torch.bool)
+    """Return the numbers of a layer's frozen units."""
+    held = torch.zeros(layer.units, dtype=torch.bool)
+    # Fan-out is not looked at: a mark there is that of the units which read this layer.
     for slot in layer.slots_of(Role.FAN_IN, Role.OWN):
         if (mark := frozen(network, slot.tensor)) is not None:
-            found |= mark.view(-1).cpu()[slot.positions].any(1)
-    return tuple(found.nonzero().flatten().tolist())
+            held |= mark.view(-1).cpu()[slot.positions].any(1)
+    return tuple(held.nonzero().flatten().tolist())
 
 
 def chosen_units(
     network: nn.Module, layer: Layer, units: Iterable[int], *, may_be_frozen: bool = False
 ) -> tuple[int, ...]:
-    """The numbers of the units that an operator was asked to change.
+    """Return the numbers of the units that an operator was asked to change.
+
+    Args:
+        network: the network, with its marks.
+        layer: the layer.
+        units: numbers from 0 to the layer's units - 1, as any iterable of integers.
+        may_be_frozen: whether the operator leaves frozen units as they are, so that they may be named.
 
     Raises:
         StructureError: if there are none, or one of them is out of range, named twice, or frozen.

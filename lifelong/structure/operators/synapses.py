@@ -1,4 +1,4 @@
-"""Operators on synapses: create and prune, by masks that hold through training.
+"""Operators on synapses: prune them and create them again, by masks that hold through training.
 
 Synaptic pruning and synaptogenesis are two of the four operators of Maile et al. (2022, TMLR, "Structural Learning in
 Artificial Neural Networks: A Neural Operator Perspective").
@@ -22,12 +22,23 @@ def prune_synapses(structure: Structure, weight: str, where: Tensor) -> Change:
     """Set synapses to zero, and keep them there whatever the optimizer does; those pruned before stay pruned.
 
     Tensors keep their sizes, so that no time or memory is saved; the synapses can be created again. A unit that is
-    removed takes its masks with it, synapses of new units are not pruned.
+    removed takes its masks with it. Synapses of new units are not pruned.
+
+    >>> from torch import nn
+    >>> network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    >>> structure = Structure(network, torch.zeros(1, 3))
+    >>> change = prune_synapses(structure, "0.weight", network[0].weight.abs() < 10)
+    >>> network[0].weight.count_nonzero().item(), pruned_synapses(structure, "0.weight").sum().item()
+    (0, 15)
 
     Args:
-        structure: whose network is changed.
+        structure: the structure whose network is changed.
         weight: the parameter's name.
-        where: bool, of the weight's shape; or of its first two dimensions, for whole kernels of a convolution.
+        where: which synapses: bool, of the weight's shape; or of its first two dimensions, for whole kernels of a
+            convolution.
+
+    Returns:
+        The change; its `reset` tells which synapses were pruned now.
 
     Raises:
         StructureError: if there is no such weight, the shape is another, or frozen units would change.
@@ -35,6 +46,7 @@ def prune_synapses(structure: Structure, weight: str, where: Tensor) -> Change:
     parameter, chosen = _checked(structure, weight, where)
     mask = alive(structure.network, weight)
     chosen = chosen if mask is None else chosen & mask
+    # A synapse that is zero already may be pruned in a frozen unit: the unit stays as it is.
     _refuse_frozen(structure, weight, chosen & (parameter != 0))
     with torch.no_grad():
         parameter.masked_fill_(chosen, 0)
@@ -46,14 +58,26 @@ def prune_synapses(structure: Structure, weight: str, where: Tensor) -> Change:
 def create_synapses(structure: Structure, weight: str, where: Tensor, values: Tensor | float = 0.0) -> Change:
     """Let pruned synapses live again.
 
-    They start at zero, as RigL's (Evci et al. 2020, arXiv:1911.11134), so that the network's function stays as it is,
-    and with optimizer state of their own zero.
+    By default they start at zero, as RigL's do (Evci et al. 2020, arXiv:1911.11134), so that the network's function
+    stays as it is. Their optimizer state starts again, too.
+
+    >>> from torch import nn
+    >>> network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    >>> structure = Structure(network, torch.zeros(1, 3))
+    >>> everything = torch.ones(5, 3, dtype=torch.bool)
+    >>> _ = prune_synapses(structure, "0.weight", everything)
+    >>> change = create_synapses(structure, "0.weight", torch.eye(5, 3).bool(), values=0.5)
+    >>> network[0].weight.sum().item(), pruned_synapses(structure, "0.weight").sum().item()
+    (1.5, 12)
 
     Args:
-        structure: whose network is changed.
+        structure: the structure whose network is changed.
         weight: the parameter's name.
-        where: as in `prune_synapses`; of those, the ones that are not pruned stay as they are.
-        values: what they start with instead: a number, or a tensor of the weight's shape.
+        where: as in `prune_synapses`; synapses that are not pruned stay as they are.
+        values: what the synapses start with: a number, or a tensor of the weight's shape.
+
+    Returns:
+        The change; its `reset` tells which synapses were created.
 
     Raises:
         StructureError: if there is no such weight, the shape is another, nothing of it is pruned, or frozen units would
@@ -76,7 +100,7 @@ def create_synapses(structure: Structure, weight: str, where: Tensor, values: Te
 
 
 def pruned_synapses(structure: Structure, weight: str) -> Tensor:
-    """Which of a weight's synapses are pruned: bool, of its shape.
+    """Return which of a weight's synapses are pruned: bool, of its shape.
 
     Raises:
         StructureError: if there is no such weight.
@@ -106,6 +130,7 @@ def _checked(structure: Structure, weight: str, where: Tensor) -> tuple[Paramete
         )
     if structure.optimizer is not None:
         check_optimizer(structure.optimizer)
+    # A choice of whole kernels is spread over each kernel's entries.
     kernel = (1,) * (parameter.dim() - where.dim())
     return parameter, where.view(*where.shape, *kernel).expand_as(parameter)
 

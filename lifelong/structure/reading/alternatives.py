@@ -1,4 +1,8 @@
-"""Members of a container of which one pass runs some: the heads of a multi-task classifier."""
+"""Finds what a forward pass leaves out: the members of a container of which one pass runs only some.
+
+A multi-task classifier holds a head for each task and runs that of one task. A unit less in front of it is a column
+less in every head, so that the heads that did not run have to be followed as well.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,12 @@ from lifelong.structure.reading.rules import tensors_in
 
 
 def try_alternatives(network: nn.Module, calls: Mapping[str, Any], labels: Labels) -> None:
-    """Call those that were not called with what one that was called got: so the heads that are not in use belong to it.
+    """Call the members that did not run with the arguments of one that did, so that their labels are joined, too.
 
     Args:
-        network: while it is followed.
+        network: the network, while it is followed.
         calls: the modules that were called, with `args`, `kwargs` and `output`.
-        labels: of that pass.
+        labels: the labels of that pass.
     """
     for prefix, container in network.named_modules():
         if not isinstance(container, nn.ModuleDict | nn.ModuleList):
@@ -25,12 +29,13 @@ def try_alternatives(network: nn.Module, calls: Mapping[str, Any], labels: Label
         members = [(f"{prefix}.{key}" if prefix else key, module) for key, module in container.named_children()]
         called = next((calls[name] for name, _ in members if name in calls), None)
         for name, module in members:
+            # Where no member was called (a plain list of blocks, say), nothing tells what to call them with.
             if called and name not in calls and any(True for _ in module.parameters()):
                 _join_outputs(labels, module(*called.args, **called.kwargs), called.output)
 
 
 def _join_outputs(labels: Labels, output: Any, other: Any) -> None:
-    """An alternative's units are its sibling's, where the sizes agree; else they may not change."""
+    """Join an alternative's units with its sibling's where the sizes agree; elsewhere they may not change."""
     pairs = zip(tensors_in([output]), tensors_in([other]), strict=False)
     for one, two in pairs:
         for dim, of_dim in labels.of(one).items():
@@ -40,6 +45,3 @@ def _join_outputs(labels: Labels, output: Any, other: Any) -> None:
             else:
                 labels.fix(of_dim, "they are the outputs of one of several alternatives")
                 labels.outputs.append(of_dim)
-
-
-__all__ = ["try_alternatives"]

@@ -1,8 +1,13 @@
-"""Multi-head attention whose heads can be removed and added.
+"""Multi-head attention whose heads can be removed and added, and the labels of any attention's heads.
 
-torch's own splits the stream's width among its heads, so that a head less would be a narrower stream. Here the width of
-the heads together is its own, as in Vaswani et al. 2017 (arXiv:1706.03762, section 3.2.2), where heads of size d_v are
-projected back to the model's width.
+torch's attention splits the stream's width among its heads, so that a head less would be a narrower stream. Here the
+width of all heads together is independent of the stream's, as in Vaswani et al. 2017 (arXiv:1706.03762, section 3.2.2),
+where heads of size d_v are projected back to the model's width.
+
+A head is a unit. With 2 heads of size 3 in a stream of width 6, `in_proj_weight` has shape (18, 6): rows 0 to 5 make
+the queries, 6 to 11 the keys, 12 to 17 the values. Head 0 has rows 0 to 2 of each of these three blocks, and the
+columns 0 to 2 of `out_proj.weight`, of shape (6, 6). `follow` joins these as one component. The columns of
+`in_proj_weight` and the rows of `out_proj.weight` belong to the units of the stream.
 """
 
 from __future__ import annotations
@@ -20,15 +25,15 @@ from lifelong.structure.reading.rules import tensors_in
 
 
 class HeadAttention(nn.MultiheadAttention):
-    """`nn.MultiheadAttention` with any number of heads, under the same names of parameters.
+    """Is `nn.MultiheadAttention` with any number of heads, under the same names of parameters.
 
-    With H heads of size D in a stream of width E: `in_proj_weight` is of shape (3 H D, E), `in_proj_bias` (3 H D,) and
-    `out_proj.weight` (E, H D). It is made of an existing module by `free_heads`.
+    With H heads of size D in a stream of width E, `in_proj_weight` has shape (3 H D, E), `in_proj_bias` (3 H D,) and
+    `out_proj.weight` (E, H D). `free_heads` makes one of an existing module.
     """
 
     @property
     def _qkv_same_embed_dim(self) -> bool:
-        """Asked by torch's encoder layer, whose fast path takes the heads' width for the stream's: it is not for us."""
+        """Keep torch's encoder layer, which asks, off its fast path: that takes the heads' width for the stream's."""
         return False
 
     def forward(
@@ -42,7 +47,25 @@ class HeadAttention(nn.MultiheadAttention):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Attend, with arguments, shapes and results as of `nn.MultiheadAttention`."""
+        """Attend, with the arguments, shapes and results of `nn.MultiheadAttention`.
+
+        Args:
+            query: (length, E), (length, n, E), or (n, length, E) with `batch_first`, and so are `key` and `value`.
+            key: what the queries are compared with, of another length perhaps.
+            value: what is averaged, of the keys' length.
+            key_padding_mask: (n, keys), or (keys,) without a batch: True, or -inf, where a key is to be ignored.
+            need_weights: whether to return the attention weights.
+            attn_mask: (queries, keys) or (n H, queries, keys): True, or -inf, where a query may not attend.
+            average_attn_weights: whether to return the mean of the heads' weights, not each head's.
+            is_causal: says that `attn_mask` is causal, for a faster computation.
+
+        Returns:
+            The result, of the query's shape; and the weights, of shape (n, queries, keys), or (n, H, queries, keys)
+            for each head, or None.
+
+        Raises:
+            RuntimeError: if `is_causal` is given without `attn_mask`.
+        """
         if is_causal and attn_mask is None:
             raise RuntimeError("is_causal is a hint that attn_mask is causal, which is missing")
         if query.is_nested:
@@ -73,7 +96,7 @@ class HeadAttention(nn.MultiheadAttention):
         return stream if self.batch_first else stream.transpose(0, 1)
 
     def _project(self, streams: list[Tensor]) -> list[Tensor]:
-        """Queries, keys and values, each of shape (batch, heads, length, head size)."""
+        """Return queries, keys and values, each of shape (batch, heads, length, head size)."""
         if len(streams) == 1:
             projected = functional.linear(streams[0], self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
         else:
@@ -83,17 +106,17 @@ class HeadAttention(nn.MultiheadAttention):
         return [part.view(*part.shape[:2], self.num_heads, self.head_dim).transpose(1, 2) for part in projected]
 
     def _attend_nested(self, query: Tensor, *weights: bool) -> tuple[Tensor, Tensor | None]:
-        """torch's encoder turns padded sequences into nested ones for the fast path of its layers."""
+        """Attend to sequences that torch's encoder has nested for the fast path of its layers: pad them again."""
         padded = query.to_padded_tensor(0.0)
         lengths = torch.tensor([len(sequence) for sequence in query.unbind()], device=padded.device)
         padding = torch.arange(padded.shape[1], device=padded.device) >= lengths[:, None]
         need_weights, average = weights
-        out, found = self(padded, padded, padded, padding, need_weights, None, average)
-        return torch._nested_tensor_from_mask(out, ~padding), found
+        out, attended = self(padded, padded, padded, padding, need_weights, None, average)
+        return torch._nested_tensor_from_mask(out, ~padding), attended
 
 
 def reason_against(module: nn.MultiheadAttention) -> str | None:
-    """Why an attention's heads cannot change; None if they can."""
+    """Return why an attention's heads cannot change; None if they can."""
     if isinstance(module, HeadAttention):
         return None
     if type(module) is not nn.MultiheadAttention:
@@ -118,7 +141,7 @@ def free_heads(module: nn.MultiheadAttention) -> None:
 
 
 def _merged(attn_mask: Tensor | None, key_padding_mask: Tensor | None, q: Tensor) -> Tensor | None:
-    """One mask to add to the scores, broadcastable to (batch, heads, queries, keys)."""
+    """Return one mask to add to the scores, which broadcasts to (batch, heads, queries, keys)."""
     masks = []
     if attn_mask is not None:
         masks.append(attn_mask if attn_mask.dim() == 2 else attn_mask.view(*q.shape[:2], *attn_mask.shape[1:]))
@@ -141,19 +164,20 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float
 
 
 def follow(labels: Labels, module: nn.MultiheadAttention, reads: list[Any], out: Tensor) -> None:
-    """Label what an attention returned: its heads are its units, its inputs and outputs those of the stream around it.
+    """Label what an attention returned: its heads are its units; what it reads and returns belongs to the stream.
 
     Args:
-        labels: of the pass.
+        labels: the labels of the pass.
         module: the attention, which has just been called.
-        reads: query, key and value.
-        out: what it returned first.
+        reads: its query, key and value.
+        out: its first result.
     """
     if reason := reason_against(module):
         for tensor in [*module.parameters(), *tensors_in(reads)]:
             labels.fix_all(tensor, reason)
         return
     projection, leaving = labels.of(module.in_proj_weight), labels.of(module.out_proj.weight)
+    # The stream: all that is read is read by the same columns.
     for tensor in tensors_in(reads):
         stream = labels.of(tensor).get(tensor.dim() - 1)
         if stream is None:
@@ -161,10 +185,13 @@ def follow(labels: Labels, module: nn.MultiheadAttention, reads: list[Any], out:
         else:
             labels.join(stream, projection[1])
     labels.play(projection[1], Role.FAN_OUT)
+    # The heads: (3 blocks, heads, head size). All rows of a head are joined with its first row of queries, and so are
+    # the columns that read the head on the way out.
     heads = projection[0].view(3, -1, module.head_dim)
     labels.join(heads, heads[:1, :, :1].expand_as(heads))
     labels.join(heads[0].flatten(), leaving[1])
     labels.play(projection[0], Role.FAN_IN)
+    # A new head's rows go to the end of each block, not to the end of the whole weight.
     labels.in_blocks(projection[0], 3)
     labels.play(leaving[1], Role.FAN_OUT)
     labels.play(leaving[0], Role.FAN_IN)
@@ -176,6 +203,3 @@ def follow(labels: Labels, module: nn.MultiheadAttention, reads: list[Any], out:
                 labels.in_blocks(labels.of(bias)[0], 3)
     labels.put(out, {out.dim() - 1: leaving[0]})
     labels.from_input(out)
-
-
-__all__ = ["HeadAttention", "follow", "free_heads", "reason_against"]

@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 class Role(StrEnum):
-    """What a dimension of a tensor is to the units that lie along it."""
+    """Tells what a dimension of a tensor is to the units that lie along it."""
 
     FAN_IN = "fan-in"
     """The weights with which the units read: rows of a linear layer, filters of a convolution."""
     OWN = "own"
-    """One value, or a few, for each unit: bias, normalisation, running statistics, depthwise kernel, a mask."""
+    """One value, or a few, for each unit: a bias, normalisation, running statistics, a depthwise kernel, a mask."""
     FAN_OUT = "fan-out"
     """The weights with which others read the units."""
     TIED = "tied"
@@ -23,15 +23,15 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """Where a layer's units lie along one dimension of one tensor.
+    """Says where a layer's units lie along one dimension of one tensor.
 
     Attributes:
         tensor: name of the parameter or buffer, as in the network's `state_dict`.
         dim: the dimension.
         role: what the dimension is to the units.
-        positions: of shape (units, width), ascending in each row: where each unit lies. The width is 1 in most layers;
-            a channel has height x width positions in the linear layer that reads its flattened map.
-        ends: of shape (width,): the position after which the next unit's value of that column would be inserted.
+        positions: where each unit lies; int64 of shape (units, width), ascending in each row. The width is 1 in most
+            layers. A channel has height x width positions in the linear layer that reads its flattened map.
+        ends: the position after which a new unit's value of each column is inserted; int64 of shape (width,).
     """
 
     tensor: str
@@ -42,21 +42,21 @@ class Slot:
 
     @property
     def module(self) -> str:
-        """The name of the module that has the tensor."""
+        """Return the name of the module that has the tensor."""
         return self.tensor.rpartition(".")[0]
 
     @property
     def width(self) -> int:
-        """Positions of each unit."""
+        """Return how many positions each unit has."""
         return self.positions.shape[1]
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A layer with units that may change, or the reason why they may not.
+    """Describes a layer with units that may change, or gives the reason why they may not.
 
     Attributes:
-        name: of the module, as in `network.named_modules()`; of the parameter, where a module holds several weights.
+        name: the module's, as in `network.named_modules()`; where a module holds several weights, the parameter's.
         units: how many there are. A unit is the smallest part that can change alone: a neuron, a channel, a bundle of
             channels where a grouped convolution or a group normalisation ties them, an attention head.
         slots: every place where the units lie, in this layer and in all others.
@@ -72,8 +72,5 @@ class Layer:
     mixed: tuple[str, ...] = ()
 
     def slots_of(self, *roles: Role) -> tuple[Slot, ...]:
-        """The slots of these roles."""
+        """Return the slots that have one of these roles."""
         return tuple(slot for slot in self.slots if slot.role in roles)
-
-
-__all__ = ["Layer", "Role", "Slot"]

@@ -1,8 +1,16 @@
-"""What each of torch's operations does with labelled dimensions.
+"""Says what each of torch's operations does with labelled dimensions.
 
-The operations are ATen's, to which all of torch's functions and modules come down. An elementwise operation is known by
-torch's own tag; one that has no rule here fixes the units that pass through it, so that nothing is changed that is not
-understood.
+The operations are ATen's: all of torch's functions and modules are made of them. An elementwise operation is known by
+torch's own tag. An operation without a rule fixes the units that pass through it, so that nothing is changed that is
+not understood.
+
+A rule gets the labels, the result and the arguments of one call. It labels the result and joins, or fixes, what must
+change together, or cannot. For `Linear(5, 2)` behind units with the labels 0 to 4, whose weight has 13 and 14 along its
+rows and 15 to 19 along its columns, `_matmul` sees a product of (n, 5) and (5, 2). It joins 0 with 15 to 4 with 19,
+because the product sums over both; it notes that 15 to 19 are a fan-out, and 13 and 14 a fan-in; and it labels the
+result, of shape (n, 2), with 13 and 14 along dimension 1.
+
+Rules for operations that only rearrange entries are in `views`.
 """
 
 from __future__ import annotations
@@ -20,7 +28,7 @@ from lifelong.structure.reading.layer import Role
 from lifelong.structure.reading.views import VIEWS
 
 Rule = Callable[[Labels, Any, list[Any], dict[str, Any]], None]
-"""Takes the labels, the operation's result and its arguments."""
+"""Takes the labels, the operation's result, and its positional and named arguments."""
 
 aten = torch.ops.aten
 
@@ -31,6 +39,7 @@ def apply_rule(labels: Labels, operation: OpOverload, out: Any, args: list[Any],
     inputs = tensors_in([*args, *kwargs.values()])
     if not any(labels.of(tensor) for tensor in inputs):
         return
+    # Weights may be computed (scaled, masked, exponentiated): note where zero parameters no longer mean zero weights.
     if all(labels.is_weight(tensor) for tensor in inputs) and _shifts(labels, packet, inputs):
         for result in tensors_in([out]):
             labels.shift(result)
@@ -45,17 +54,23 @@ def apply_rule(labels: Labels, operation: OpOverload, out: Any, args: list[Any],
 
 
 def _shifts(labels: Labels, packet: Any, inputs: Sequence[Tensor]) -> bool:
-    """Whether an operation on parameters alone may give something else than zero where a labelled one is zero."""
+    """Tell whether an operation on parameters alone may give another value than zero where a labelled one is zero."""
     return packet not in _KEEPS_ZERO or any(labels.is_shifted(tensor) for tensor in inputs if labels.of(tensor))
 
 
 def tensors_in(values: Any) -> list[Tensor]:
-    """The tensors among arguments or results, however nested."""
+    """Return the tensors among arguments or results, however nested."""
     return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
 
 
 def pointwise(labels: Labels, out: Tensor, inputs: Sequence[Tensor]) -> None:
-    """Dimensions are matched from the right, as broadcasting does."""
+    """Join what an elementwise operation puts side by side; dimensions are matched from the right, as in broadcasting.
+
+    Args:
+        labels: the labels of the pass.
+        out: the result, which is labelled.
+        inputs: the arguments.
+    """
     axes: Axes = {}
     for tensor in inputs:
         shift = out.dim() - tensor.dim()
@@ -68,6 +83,7 @@ def pointwise(labels: Labels, out: Tensor, inputs: Sequence[Tensor]) -> None:
                 axes[dim + shift] = min(axes[dim + shift], of_dim, key=lambda of: int(of[0]))
             else:
                 axes[dim + shift] = of_dim
+    # An argument without labels along a unit's dimension cannot grow with it, unless it is broadcast over it.
     for tensor in inputs:
         shift = out.dim() - tensor.dim()
         for dim, of_dim in axes.items():
@@ -77,10 +93,11 @@ def pointwise(labels: Labels, out: Tensor, inputs: Sequence[Tensor]) -> None:
 
 
 def contract(labels: Labels, one: Tensor, one_dim: int, other: Tensor, other_dim: int) -> None:
-    """A sum over a dimension of both: units that are read by weights."""
+    """Join the dimensions of two tensors over which a product sums: there, units are read by weights."""
     ends = [(one, one_dim), (other, other_dim)]
     weights = [labels.of(tensor).get(dim) for tensor, dim in ends if labels.is_weight(tensor)]
     units = [labels.of(tensor).get(dim) for tensor, dim in ends if not labels.is_weight(tensor)]
+    # Two activations (attention scores), or two weights (a low-rank product), have no one to write zeros into.
     if len(weights) == 1 and weights[0] is not None and units[0] is not None:
         labels.join(weights[0], units[0])
         labels.read(*next(end for end in ends if labels.is_weight(end[0])))
@@ -92,7 +109,7 @@ def contract(labels: Labels, one: Tensor, one_dim: int, other: Tensor, other_dim
 
 
 def _matmul(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any]) -> None:
-    one, other = args[-2:]
+    one, other = args[-2:]  # addmm and baddbmm take a bias first
     rows, columns = out.dim() - 2, out.dim() - 1
     contract(labels, one, columns, other, rows)
     axes: Axes = {}
@@ -100,6 +117,7 @@ def _matmul(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any]
         of_dim = labels.of(tensor).get(dim)
         if of_dim is not None:
             axes[dim] = of_dim
+            # A weight that meets activations makes units; a product of two weights is a weight still.
             if labels.is_weight(tensor) and not labels.is_weight(crossing):
                 labels.play(of_dim, Role.FAN_IN)
     batch = [tensor for tensor in (one, other) if 0 in labels.of(tensor)] if out.dim() == 3 else []
@@ -117,6 +135,7 @@ def _convolution(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str,
     x, weight, bias = args[:3]
     transposed, groups = args[6], args[8]
     _fix_spatial(labels, x, weight.dim() - 2)
+    # A convolution's weight is (out, in / groups, ...), a transposed one's (in, out / groups, ...).
     reads, makes = (0, 1) if transposed else (1, 0)
     made = labels.of(weight).get(makes)
     if made is None:
@@ -145,9 +164,10 @@ def _grouped(labels: Labels, x: Tensor, weight: Tensor, groups: int) -> None:
     if units is None:
         labels.fix_all(weight, "they read what cannot change")
     elif weight.shape[1] == 1:
+        # Depthwise: each channel that is read has its own filters, which belong to it like a bias.
         labels.join(units.repeat_interleave(len(made) // groups), made)
         labels.fix(read, "a depthwise convolution reads one channel")
-    else:  # what changes in one group changes in all, so that they stay equal
+    else:  # what changes in one group changes in all, so that the groups stay of equal size
         labels.join(units, read.repeat(groups))
         labels.read(weight, 1)
         _tie(labels, made.view(groups, -1))
@@ -156,7 +176,7 @@ def _grouped(labels: Labels, x: Tensor, weight: Tensor, groups: int) -> None:
 
 
 def _tie(labels: Labels, groups: Tensor) -> None:
-    """Join the rows of a matrix of labels with its first."""
+    """Join all rows of a matrix of labels with its first row."""
     labels.join(groups, groups[:1].expand_as(groups))
 
 
@@ -179,7 +199,7 @@ _SIZELESS = "they pass through a normalisation that has no tensor to read its si
 
 
 def _normalised(labels: Labels, out: Any, x: Tensor, parameters: Sequence[Any], dim: int) -> None:
-    """Parameters whose first dimension lies along one of the input's."""
+    """Join the parameters of a normalisation with the input's dimensions, of which `dim` is their first."""
     for parameter in tensors_in(parameters):
         for offset, own in labels.of(parameter).items():
             of_dim = labels.of(x).get(dim + offset)
@@ -198,6 +218,7 @@ def _batch_norm(labels: Labels, out: Any, args: list[Any], kwargs: dict[str, Any
 
 def _layer_norm(labels: Labels, out: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
     x, first = args[0], args[0].dim() - len(args[1])
+    # Units that are normalised together stay free, but a new one changes what the others look like to their readers.
     for dim, of_dim in labels.of(x).items():
         if dim >= first:
             labels.mix(of_dim)
@@ -211,7 +232,8 @@ def _group_norm(labels: Labels, out: Any, args: list[Any], kwargs: dict[str, Any
     units = labels.of(x).get(1)
     if units is not None and groups == 1:
         labels.mix(units)
-    elif units is not None:  # the channels of a group are normalised together, so that they are one unit
+    elif units is not None:
+        # The channels of a group are normalised together, so that a whole group is one unit.
         _tie(labels, units.view(groups, -1).t())
         if not isinstance(labels.module, nn.GroupNorm):
             labels.fix(units, "they are normalised in a number of groups that no module states")
@@ -235,7 +257,7 @@ def _embedding(labels: Labels, out: Any, args: list[Any], kwargs: dict[str, Any]
 
 
 def _made_anew(labels: Labels, out: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Only dtype and device are those of the argument."""
+    """Leave the result without labels: only dtype and device are the argument's, the sizes are not."""
 
 
 _SAME_SHAPE = {
@@ -249,7 +271,7 @@ _KEEPS_ZERO = {
     aten._to_copy, aten.alias, aten.clone, aten.detach, aten.lift_fresh, aten.mul, aten.mul_, aten.neg, aten.abs,
     aten.relu, aten.tanh, aten.mm, aten.bmm, *VIEWS,
 }  # fmt: skip
-"""Of parameters; where several are multiplied, one that is zero is enough."""
+"""Operations on parameters whose result is zero where a parameter is zero; of a product, one factor is enough."""
 
 RULES: dict[Any, Rule] = {
     aten.mm: _matmul,
@@ -280,6 +302,3 @@ RULES: dict[Any, Rule] = {
     aten.adaptive_max_pool3d: _spatial(3),
     **VIEWS,
 }
-
-
-__all__ = ["apply_rule", "contract", "pointwise", "tensors_in"]

@@ -1,4 +1,18 @@
-"""One forward pass without any arithmetic, on torch's meta device, that finds which sizes belong together."""
+"""Follows one forward pass without any arithmetic, and finds which sizes belong together.
+
+The network runs on torch's meta device, where tensors have shapes and no values. `Trace` sees every operation that
+torch runs, whoever calls it, and tells the operation's rule (`rules`), which labels the result (`labels`).
+
+For `Sequential(Linear(3, 5), ReLU(), Linear(5, 2))` and an input of shape (1, 3) these operations are seen:
+
+    aten.t(0.weight)              the labels of both dimensions change places
+    aten.addmm(0.bias, input, …)  the result has the labels of the rows of 0.weight, joined with those of 0.bias
+    aten.relu(…)                  the labels stay
+    aten.t(2.weight)
+    aten.addmm(2.bias, …, …)      the columns of 2.weight are joined with the rows of 0.weight
+
+and these calls of modules, by which layers get their names and errors their places: `0`, `1`, `2` and the network.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +41,13 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Flow:
-    """What goes through a module in one forward pass.
+    """Says what goes through a module in one forward pass.
 
     Attributes:
-        inputs: shape of each positional argument; None where it is no tensor.
-        output: shape of what it returns; None where that is no tensor.
+        inputs: the shape of each positional argument; None where it is no tensor.
+        output: the shape of what it returns; None where that is no tensor.
         calls: how often it was called.
-        ends: whether it returns one of the network's outputs, or what has the same units.
+        ends: whether it returns one of the network's outputs, or something with the same units.
     """
 
     inputs: tuple[torch.Size | None, ...]
@@ -44,7 +58,7 @@ class Flow:
 
 @dataclass
 class Call:
-    """What a module was first called with, and what it returned."""
+    """Keeps what a module was first called with, what it returned, and how often it was called."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -53,7 +67,12 @@ class Call:
 
 
 class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows a network's forward pass. `labels` and `calls` hold what was found."""
+    """Follows a network's forward pass.
+
+    Attributes:
+        labels: the labels of its tensors, and what was found out about them.
+        calls: the calls of its modules, by name, in the order in which they ended.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -70,9 +89,12 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args, kwargs = list(args), kwargs or {}
         inputs = tensors_in([*args, *kwargs.values()])
         self._reached.update(map(id, inputs))
+        # Integers and masks keep their values, because these may decide what runs (task labels). Where such a tensor
+        # meets one without values, torch refuses to mix devices: it loses its values, too.
         if any(tensor.is_meta for tensor in inputs) and not all(tensor.is_meta for tensor in inputs):
             args, kwargs = tree_map(self._without_data, (self._with_rows(func, args), kwargs))
         out = func(*args, **kwargs)
+        # Inside an attention nothing is labelled: `follow` labels its result as a whole when it returns.
         if not self._attention:
             self.labels.where, self.labels.module = self.where, self._modules.get(self.where)
             inputs = tensors_in([*args, *kwargs.values()])
@@ -84,7 +106,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @contextmanager
     def following(self) -> Iterator[None]:
-        """Know which module is being called, also in errors."""
+        """Note which module is being called, for names and for errors."""
         hooks = [
             register_module_forward_pre_hook(self._enter),
             register_module_forward_hook(self._leave, with_kwargs=True),
@@ -97,15 +119,15 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @property
     def where(self) -> str:
-        """The module that is being called."""
+        """Return the name of the module that is being called; empty outside of all."""
         return self._stack[-1] if self._stack else ""
 
     def reached(self, tensor: Tensor) -> bool:
-        """Whether an operation took the tensor."""
+        """Tell whether an operation took the tensor."""
         return id(tensor) in self._reached
 
     def fix_used_scores(self, outputs: list[Tensor]) -> None:
-        """Heads may not change where the attention's second result is used: it has a row for each, or their mean."""
+        """Fix heads where the attention's second result is used: it has a row for each head, or their mean."""
         for scores, name, heads in self._scores:
             if self.reached(scores) or any(scores is output for output in outputs):
                 self.labels.fix(heads, f"the attention weights that {name!r} returns are used")
@@ -124,7 +146,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.labels.where = name
             follow(self.labels, module, [*args, *kwargs.values()][:3], output[0])
             if output[1] is not None and reason_against(module) is None:
-                self._reached.discard(id(output[1]))  # by the attention itself
+                self._reached.discard(id(output[1]))  # only the attention itself has used it so far
                 self._scores.append((output[1], name, self.labels.of(module.in_proj_weight)[0]))
         if name in self.calls:
             self.calls[name].count += 1
@@ -132,7 +154,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.calls[name] = Call(args, kwargs, output)
 
     def _with_rows(self, func: Any, args: list[Any]) -> list[Any]:
-        """An index by a mask of real values as one by row numbers: how many there are is not known without values."""
+        """Turn an index by a mask into one by row numbers; how many there are cannot be known without values."""
         if func.overloadpacket in (aten.index, aten.index_put_, aten.index_put):
             rows = [
                 index.nonzero().flatten()
@@ -146,6 +168,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _without_data(self, value: Any) -> Any:
         if not isinstance(value, Tensor) or value.is_meta:
             return value
+        # The stand-in is the same tensor as far as labels are concerned.
         stand_in = torch.empty_like(value, device="meta")
         self.labels.put(stand_in, self.labels.of(value))
         if not self.labels.is_weight(value):
@@ -156,42 +179,46 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def trace(network: nn.Module, inputs: tuple[Any, ...]) -> Trace:
     """Follow one forward pass in eval mode. Nothing is computed, drawn or updated.
 
+    Args:
+        network: a network of any modules.
+        inputs: an example of the arguments that it is called with.
+
     Raises:
         StructureError: if the network cannot run so, or has parameters that these inputs do not reach.
     """
-    found = Trace(network)
-    stand_ins = _stand_ins(network, found.labels)
+    traced = Trace(network)
+    stand_ins = _stand_ins(network, traced.labels)
     examples = tree_map(_example, inputs)
     for example in tensors_in(examples):
-        found.labels.from_input(example)
+        traced.labels.from_input(example)
     with (
         undone(network),
         torch.no_grad(),
         evaluating(network),
         standing_in(network, stand_ins),
-        found.following(),
-        found,
+        traced.following(),
+        traced,
     ):
         try:
             output = network(*examples)
-            try_alternatives(network, found.calls, found.labels)
+            try_alternatives(network, traced.calls, traced.labels)
         except StructureError:
             raise
         except Exception as error:
-            place = f"module {found.where!r}" if found.where else "the network itself"
+            place = f"module {traced.where!r}" if traced.where else "the network itself"
             kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
             reason = next(iter(str(error).strip().splitlines()), "no reason is given")
             raise StructureError(f"{place} cannot run on inputs of this shape: {kind}{reason}") from error
-    found.labels.where = ""
+    traced.labels.where = ""
     for tensor in tensors_in(output):
-        found.labels.end(tensor, "they are the network's outputs")
-    found.fix_used_scores(tensors_in(output))
-    _refuse_unreached(network, found, stand_ins)
-    return found
+        traced.labels.end(tensor, "they are the network's outputs")
+    traced.fix_used_scores(tensors_in(output))
+    _refuse_unreached(network, traced, stand_ins)
+    return traced
 
 
 def _stand_ins(network: nn.Module, labels: Labels) -> dict[str, Tensor]:
-    """Labelled stand-ins for all parameters and buffers: without data, or copies of integers and masks."""
+    """Return labelled stand-ins for all parameters and buffers: without values, but for integers and masks."""
     tensors = {}
     for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
         if not is_mark(name):
@@ -201,20 +228,17 @@ def _stand_ins(network: nn.Module, labels: Labels) -> dict[str, Tensor]:
 
 
 def _example(value: Any) -> Any:
-    """Only sizes matter of floating-point tensors; the values of others (task labels) may decide what is run."""
+    """Return a floating-point tensor without its values, which do not matter, and a copy of any other tensor."""
     if not isinstance(value, Tensor):
         return value
     with torch.no_grad():
         return torch.empty_like(value, device="meta") if value.is_floating_point() else value.detach().clone()
 
 
-def _refuse_unreached(network: nn.Module, found: Trace, tensors: dict[str, Tensor]) -> None:
-    missed = [name for name, _ in network.named_parameters() if not found.reached(tensors[name])]
+def _refuse_unreached(network: nn.Module, traced: Trace, tensors: dict[str, Tensor]) -> None:
+    missed = [name for name, _ in network.named_parameters() if not traced.reached(tensors[name])]
     if missed:
         raise StructureError(
             f"the example inputs do not reach {', '.join(map(repr, missed[:3]))}{' and others' if missed[3:] else ''}: "
             "what depends on them cannot be known"
         )
-
-
-__all__ = ["Flow", "Trace", "trace"]

@@ -1,4 +1,12 @@
-"""Rules for operations that only rearrange: reshaping, transposing, joining, slicing, reducing."""
+"""Says what operations that only rearrange do with labels: reshaping, transposing, joining, slicing, reducing.
+
+Labels go where their entries go. A feature map of shape (n, 3, 2, 2) has the labels 0, 1, 2 along its channels.
+Flattened to (n, 12) it has 0 0 0 0 1 1 1 1 2 2 2 2 along its features, so that the linear layer that reads it joins
+four of its columns with each channel. Viewed as (n, 3, 2, 2) again it has 0, 1, 2 along its channels, as before.
+
+Where labels cannot go on, because a place depends on a unit's number (a slice, a flip), or because units are mixed into
+one value, they are fixed: the units may then not change.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +29,13 @@ def _reshape(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any
         labelled = [dim for dim in old if dim in labels.of(x)]
         if not labelled:
             continue
-        found = None
+        spread = None
+        # A block with units along two of its dimensions would need one label for each pair of them.
         if len([dim for dim in labelled if x.shape[dim] > 1]) <= 1:
             dim = max(labelled, key=lambda dim: x.shape[dim])
-            found = _spread(labels.of(x)[dim], old, new, dim, x.shape, out.shape)
-        if found:
-            axes[found[0]] = found[1]
+            spread = _spread(labels.of(x)[dim], old, new, dim, x.shape, out.shape)
+        if spread:
+            axes[spread[0]] = spread[1]
         else:
             sizes = tuple(out.shape[dim] for dim in new)
             for dim in labelled:
@@ -37,12 +46,14 @@ def _reshape(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any
 def _spread(
     of_dim: Tensor, old: range, new: range, dim: int, old_shape: torch.Size, new_shape: torch.Size
 ) -> tuple[int, Tensor] | None:
-    """The one new dimension along which a block's labels vary, and the labels along it; None if there are several."""
+    """Return the one new dimension along which a block's labels vary, and they; None if they vary along several."""
+    # The labels of all of the block's entries, in the order in which they lie in memory.
     outer, inner = prod(old_shape[old.start : dim]), prod(old_shape[dim + 1 : old.stop])
     flat = of_dim.repeat_interleave(inner).repeat(outer)
     sizes = [new_shape[axis] for axis in new]
     if len(sizes) == 1:
         return new.start, flat
+    # A dimension that has exactly one place for each label is preferred.
     grid, distinct = flat.view(sizes), len(set(of_dim.tolist()))
     for position in sorted(range(len(sizes)), key=lambda position: sizes[position] != distinct):
         along = grid.movedim(position, 0).flatten(1)
@@ -52,7 +63,11 @@ def _spread(
 
 
 def _blocks(old: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[range, range]]:
-    """The smallest stretches of dimensions that hold equally many elements before and after."""
+    """Return the smallest stretches of dimensions that hold equally many elements before and after.
+
+    >>> list(_blocks((4, 3, 2, 2), (4, 12)))
+    [(range(0, 1), range(0, 1)), (range(1, 4), range(1, 2))]
+    """
     i = j = 0
     while i < len(old) and j < len(new):
         first, second = i, j
@@ -135,7 +150,7 @@ def _reduce(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any]
 
 
 def _along(position: int, reason: str, default: int | tuple[int, ...] = 0) -> Callable[..., None]:
-    """A rule for operations that take a dimension, or several (none named: all), and leave the others as they are."""
+    """Make a rule for operations that work along one dimension or several (all if none is named), and no others."""
 
     def rule(labels: Labels, out: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
         x = args[0]
@@ -150,7 +165,7 @@ def _along(position: int, reason: str, default: int | tuple[int, ...] = 0) -> Ca
 
 
 def _slice(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any]) -> None:
-    if out.shape == args[0].shape:
+    if out.shape == args[0].shape:  # a slice of everything
         return labels.put(out, labels.of(args[0]))
     return _along(1, "they are cut at fixed places")(labels, out, args, kwargs)
 
@@ -167,11 +182,12 @@ def _cat(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any]) -
     dim = (args[1] if len(args) > 1 else 0) % out.dim()
     joined = [labels.of(part).get(dim) for part in parts]
     if any(of_dim is None for of_dim in joined):
-        # The places of tensors without units are taken by labels that nothing else has, and that may not change.
+        # Units next to a tensor without any stay free: its places get labels that nothing else has, and that are fixed.
         joined = [
             labels.placeholder(part.shape[dim]) if of is None else of for part, of in zip(parts, joined, strict=True)
         ]
     axes: Axes = {dim: torch.cat([of_dim for of_dim in joined if of_dim is not None])}
+    # Along the other dimensions the parts lie side by side, so that their sizes have to stay equal.
     for other in range(out.dim()):
         of_parts = [labels.of(part)[other] for part in parts if other in labels.of(part)]
         if other == dim or not of_parts:
@@ -196,7 +212,7 @@ def _stack(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any])
 
 
 def _index(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Rows chosen from the first dimension, as a batch's samples of one task; other indexing fixes its units."""
+    """Let rows be chosen from the first dimension, such as a batch's samples of one task; fix units elsewhere."""
     x, indices = args[0], args[1]
     if len(indices) > 1 or 0 in labels.of(x):
         return labels.fix_all(x, "they are picked by an index")
@@ -214,6 +230,7 @@ def _pad(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any]) -
     padded = {x.dim() - 1 - place // 2 for place, size in enumerate(args[1]) if size}
     for dim in padded & labels.of(x).keys():
         labels.fix(labels.of(x)[dim], "they are padded with values that cannot change")
+    # aten lists the padding from the last dimension, two numbers for each.
     labels.put(out, {dim: of_dim for dim, of_dim in labels.of(x).items() if dim not in padded})
 
 
@@ -252,6 +269,3 @@ VIEWS: dict[Any, Callable[..., None]] = {
     aten.constant_pad_nd: _pad,
     **dict.fromkeys(_REDUCTIONS, _reduce),
 }
-
-
-__all__ = ["VIEWS"]
