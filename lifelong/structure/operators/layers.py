@@ -1,6 +1,6 @@
-"""Operators on layers: insert one that starts as the identity, remove one, or a whole block.
+"""Operators on layers: insert one that starts as the identity; remove one, or a whole block.
 
-In both another module takes the old one's place, under its name: `Inserted` or `Removed`.
+In both cases another module takes the old one's place, under its name: `Inserted` or `Removed`.
 """
 
 from __future__ import annotations
@@ -46,25 +46,37 @@ def insert_layer(
 ) -> Change:
     """Insert a layer that starts as the identity behind a module, which becomes `<after>.0`; the layer is `<after>.1`.
 
+    >>> import torch
+    >>> network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    >>> x = torch.randn(4, 3)
+    >>> structure, before = Structure(network, x), network(x)
+    >>> insert_layer(structure, "0", hidden=4).layer
+    '0.1'
+    >>> torch.equal(network(x), before)
+    True
+    >>> list(structure.layers)
+    ['0.0', '0.1.0', '0.1.2', '2']
+
     Without `hidden` it is Net2DeeperNet's (Chen, Goodfellow & Shlens 2016, arXiv:1511.05641): the identity matrix, or a
     Dirac kernel of size 3, and a bias of zero. The same activation follows if the module ends in one that is idempotent
     (ReLU, ReLU6, Hardtanh); behind anything else the layer is linear. With `hidden` it is a residual layer,
     x + W2 f(W1 x), whose W2 starts at zero: the identity behind any module, with any activation f.
 
-    Both are exact for finite values, where products by one and sums with zero are. Convolutions in TensorFloat-32 or by
-    Winograd's algorithm, which a GPU may choose, round: there the residual layer is exact, the Dirac kernel is not.
+    Both are exact for finite values, as long as products by one and sums with zero are. Convolutions in TensorFloat-32,
+    or by Winograd's algorithm, which a GPU may choose, round: the residual layer is exact there, the Dirac kernel is
+    not.
 
-    The units lie along the last dimension of an output of shape (n, units), or where the module's layers are linear or
-    normalise that dimension; along dimension 1 where they are convolutions or normalise channels. A module without
-    parameters is taken for the layer that ran before it. From that the new parameters take device and dtype, and the
-    group of its first weight in the optimizer. They are trained even if it is not. W1 is drawn from torch's global
-    generator; for an identity nothing is drawn.
+    The units lie along the last dimension of an output of shape (n, units), and wherever the module's layers are linear
+    or normalise that dimension. They lie along dimension 1 where the layers are convolutions or normalise channels. For
+    a module without parameters, the layer that ran before it is looked at. The new parameters take that layer's device
+    and dtype, and the optimizer's group of its first weight. They are trained even if it is not. W1 is drawn from
+    torch's global generator; for an identity nothing is drawn.
 
     Args:
-        structure: whose network is changed.
+        structure: the structure whose network is changed.
         after: the module's name; it returns shape (n, units), (n, ..., units) or (n, units, *spatial).
         hidden: how many units a residual layer has, at least 1; None for an identity layer.
-        activation: its name in `torch.nn`; by default ReLU for a residual layer, else as said above.
+        activation: a name in `torch.nn`; by default ReLU for a residual layer, else as said above.
         dim: along which dimension of the module's output the units lie: 1, or -1 for the last.
 
     Returns:
@@ -73,7 +85,7 @@ def insert_layer(
     Raises:
         StructureError: if there is no such module, it is not called exactly once, it returns the network's outputs
             (which are not touched), it does not tell where its units lie, the activation would change the outputs, or
-            the network does not run with the layer (as where it looks into its modules).
+            the network does not run with the layer (because it looks into its modules, for example).
     """
     module = _module(structure, after)
     shape = structure.flows[after].output
@@ -95,21 +107,34 @@ def insert_layer(
 def remove_layer(structure: Structure, name: str, *, dim: int | None = None) -> Change:
     """Remove a module: a layer, or a whole block.
 
-    Where it returns the shape that it reads, the identity is left in its place. Elsewhere a translator takes it, as in
-    Camacho et al. (2022): pooling to the right height and width, then a convolution with kernel size 1 to the right
-    number of channels, with random weights; for flat features a linear layer. Our choices: pooling is adaptive and of
-    averages, so that inputs of any size come out at the size that the example inputs have there; and there is no
-    convolution between equal numbers of channels. An inserted layer leaves nothing behind, all names go back.
+    >>> import torch
+    >>> network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    >>> change = remove_layer(Structure(network, torch.zeros(1, 3)), "0")
+    >>> network[0]
+    Removed(
+      (0): Linear(in_features=3, out_features=5, bias=True)
+    )
+    >>> change.dropped, change.added
+    (('0.weight', '0.bias'), ('0.0.weight', '0.0.bias'))
+
+    Where it returns the shape that it reads, the identity is left in its place. Elsewhere a translator takes its place,
+    as in Camacho et al. (2022): pooling to the right height and width, then a convolution with kernel size 1 to the
+    right number of channels, with random weights; for flat features a linear layer. Our choices: pooling is adaptive
+    and takes averages, so that inputs of any size come out at the size that the example inputs have there; and there is
+    no convolution between equal numbers of channels. An inserted layer leaves nothing behind: all names go back.
 
     Args:
-        structure: whose network is changed.
+        structure: the structure whose network is changed.
         name: the module's name.
         dim: as in `insert_layer`, for the translator.
 
+    Returns:
+        The change.
+
     Raises:
-        StructureError: if there is no such module, it is not called exactly once with one tensor, it returns something
-            else, or the network's outputs (which are not touched), it holds frozen units, there is no translator
-            between its shapes, or the network does not run without it (as where it looks into its modules).
+        StructureError: if there is no such module, it is not called exactly once with one tensor, it returns no tensor,
+            or the network's outputs (which are not touched), it holds frozen units, there is no translator
+            between its shapes, or the network does not run without it (because it looks into its modules, for example).
     """
     module = _module(structure, name)
     if held := [tensor for tensor in marks(structure.network) if tensor.startswith(f"{name}.")]:
@@ -119,7 +144,7 @@ def remove_layer(structure: Structure, name: str, *, dim: int | None = None) -> 
     change = Change(StructureOperator.REMOVE_LAYER, name)
     path, _, key = name.rpartition(".")
     parent = structure.network.get_submodule(path)
-    if isinstance(parent, Inserted) and key == "1":
+    if isinstance(parent, Inserted) and key == "1":  # what was inserted before: the original gets its place back
         return _replace(structure, change, path, parent[0])
     flow = structure.flows[name]
     read, *others = flow.inputs or (None,)
@@ -134,7 +159,7 @@ def remove_layer(structure: Structure, name: str, *, dim: int | None = None) -> 
 
 
 def _module(structure: Structure, name: str) -> nn.Module:
-    """A module that another can take the place of."""
+    """Return a module whose place another can take."""
     check_name(name, "module")
     every = dict(structure.network.named_modules(remove_duplicate=False))
     if not name:
@@ -154,7 +179,7 @@ def _module(structure: Structure, name: str) -> nn.Module:
 
 
 def _layer_before(structure: Structure, name: str) -> nn.Module:
-    """The module itself if it has parameters; else the last layer that ran before it, or the network if none did."""
+    """Return the module if it has parameters; else the last layer that ran before it, or the network if none did."""
     network = structure.network
     module = network.get_submodule(name)
     if any(True for _ in module.parameters()):
@@ -169,15 +194,16 @@ def _is_layer(module: nn.Module) -> bool:
 
 
 def _first_weight(structure: Structure, name: str) -> Parameter | None:
-    """Whose device, dtype and group a new layer's parameters take; a bias only if there is nothing else."""
+    """Return the parameter whose device, dtype and group a new layer takes; a bias only if there is nothing else."""
     return max(_layer_before(structure, name).parameters(), key=Tensor.dim, default=None)
 
 
 def _spatial(structure: Structure, name: str, shape: Size, dim: int | None) -> int:
-    """How many dimensions follow the one along which the units lie: 0, or those of a convolution."""
+    """Return how many dimensions follow the one along which the units lie: 0, or those of a convolution."""
     last = len(shape) - 1
     if dim is None and last > 1:
         layers = list(_layer_before(structure, name).modules())
+        # (n, length, units) of a transformer and (n, channels, length) of a convolution look alike: the layers tell.
         along_last = any(isinstance(layer, _ALONG_LAST) for layer in layers)
         if along_last == any(isinstance(layer, _ALONG_CHANNELS) for layer in layers):
             raise StructureError(
@@ -192,11 +218,12 @@ def _spatial(structure: Structure, name: str, shape: Size, dim: int | None) -> i
 
 
 def _activation(after: str, module: nn.Module, hidden: int | None, name: str | None) -> list[Any] | None:
-    """The activation's name and arguments."""
+    """Return the activation's name and arguments; None for a linear layer."""
     if name is not None and name not in ACTIVATIONS:
         raise unknown("activation", name, ACTIVATIONS)
     if hidden is not None:
         return [name or "ReLU"]
+    # Behind an activation f the identity layer has f again, which changes nothing only if f(f(x)) = f(x).
     last = type(end := _end(module))
     if name is not None and (last not in _IDEMPOTENT or name != last.__name__):
         raise StructureError(
@@ -207,14 +234,14 @@ def _activation(after: str, module: nn.Module, hidden: int | None, name: str | N
 
 
 def _end(module: nn.Module) -> nn.Module:
-    """What a module returns is what this part of it returns."""
+    """Return the part of a module whose result is the module's."""
     while type(module).forward in (nn.Sequential.forward, Inserted.forward) and any(True for _ in module.children()):
         *_, module = module.children()
     return module
 
 
 def _translator(name: str, source: Size, target: Size, spatial: int) -> dict[str, Any]:
-    """What a translator between two shapes is built from."""
+    """Return what a translator between two shapes is built from."""
     dim = len(target) - 1 - spatial
     if len(source) != len(target) or source[:dim] != target[:dim]:
         raise StructureError(f"{name!r} makes {tuple(target)} of {tuple(source)}: there is no translator between these")
@@ -225,7 +252,7 @@ def _translator(name: str, source: Size, target: Size, spatial: int) -> dict[str
 def _replace(
     structure: Structure, change: Change, name: str, module: nn.Module, like: Parameter | None = None
 ) -> Change:
-    """Put a module in another's place; the network runs with it and calls it, or everything stays as it was."""
+    """Put a module in another's place. If the network does not run with it or call it, everything stays as it was."""
     network, optimizer = structure.network, structure.optimizer
     if optimizer is not None:
         check_optimizer(optimizer)
@@ -248,7 +275,7 @@ def _replace(
 
 
 def _verify(structure: Structure, name: str) -> None:
-    """The network runs as it is now, and calls the module of that name."""
+    """Check that the network runs as it is now, and calls the module of that name."""
     try:
         called = name in structure.flows
     except StructureError as error:
@@ -267,7 +294,7 @@ def _parameters(tensors: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[s
 
 
 def _with_names(change: Change, before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> Change:
-    """What became of each name; a weight that is tied to another module's is not dropped with the first of them."""
+    """Note what became of each name; a weight that is tied to another module's is not dropped with the first one."""
     name_of, old = {id(tensor): name for name, tensor in after.items()}, {id(tensor) for tensor in before.values()}
     kept = {name: name_of[id(tensor)] for name, tensor in before.items() if id(tensor) in name_of}
     return replace(

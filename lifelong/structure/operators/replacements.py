@@ -1,4 +1,4 @@
-"""Modules that stand in another's place: `Inserted`, with a layer behind it, and `Removed`, with a translator at most.
+"""Modules that stand in another's place: `Inserted` is it with a layer behind it, `Removed` is a translator at most.
 
 Each can be built again from plain data, around the module that a network's constructor makes.
 """
@@ -20,17 +20,17 @@ ACTIVATIONS = (
     *("CELU", "ELU", "GELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "Mish"),
     *("ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softplus", "Softsign", "Tanh"),
 )
-"""Of `torch.nn`: elementwise, without parameters, and made without arguments."""
+"""Names in `torch.nn` of activations that are elementwise, have no parameters, and are made without arguments."""
 
 
 class Inserted(nn.Sequential):
-    """A module, as `0`, and the layer that was inserted behind it, as `1`.
+    """Holds a module, as `0`, and the layer that was inserted behind it, as `1`.
 
     Args:
         original: the module.
         spec: `units`, `spatial` (the dimensions behind the units', 0 for a linear layer), `activation` (its name in
             `torch.nn` and its arguments, or None) and `hidden` (units of a residual layer, or None for an identity).
-        like: the device and dtype of the layer's tensors.
+        like: a tensor whose device and dtype the layer's tensors take.
     """
 
     def __init__(self, original: nn.Module, spec: Spec, like: Tensor | None = None) -> None:
@@ -40,25 +40,25 @@ class Inserted(nn.Sequential):
         self.training = original.training
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        """What the layer makes of what the module returns."""
+        """Return what the layer makes of what the module returns."""
         output: Tensor = self[1](self[0](*args, **kwargs))
         return output
 
     def spec(self) -> dict[str, Any]:
-        """What `build_from` makes such a module of, with the sizes that it was inserted with."""
+        """Return what `build_from` makes such a module of, with the sizes that it was inserted with."""
         return {"module": "Inserted", **self._spec}
 
 
 class Removed(nn.Sequential):
-    """What is left of a removed module: the identity, or a translator.
+    """Is what is left of a removed module: the identity, or a translator.
 
-    Only the first argument is looked at: others, such as masks, were the removed module's options.
+    Only the first argument is used. Others, such as masks, were the removed module's options.
 
     Args:
         original: the module that was there.
         spec: `translator`: None, or `units` (read and returned), `spatial` (as of `Inserted`) and `pool` (the sizes
             that pooling brings these dimensions to, or None).
-        like: the device and dtype of the translator's tensors.
+        like: a tensor whose device and dtype the translator's tensors take.
     """
 
     def __init__(self, original: nn.Module, spec: Spec, like: Tensor | None = None) -> None:
@@ -67,7 +67,7 @@ class Removed(nn.Sequential):
         _place(self, original, like)
 
     def forward(self, input: Tensor, *_: Any, **__: Any) -> Tensor:  # noqa: A002 - named as the superclass has it
-        """The input, or what the translator makes of it."""
+        """Return the input, or what the translator makes of it."""
         # A copy: what follows may change it in place, and a shortcut may still read the input.
         output = input if len(self) else input.clone()
         for module in self:
@@ -75,19 +75,22 @@ class Removed(nn.Sequential):
         return output
 
     def spec(self) -> dict[str, Any]:
-        """What `build_from` makes such a module of, with the sizes that it was made with."""
+        """Return what `build_from` makes such a module of, with the sizes that it was made with."""
         return {"module": "Removed", **self._spec}
 
 
 def build_from(spec: Spec, original: nn.Module, like: Tensor | None = None) -> nn.Module:
-    """The module that stood in the place of `original`, from its `spec()`.
+    """Build the module that stood in the place of `original` from its `spec()`.
 
     Where such modules are nested, the outer ones are built first, in the order of `named_modules()`.
 
     Args:
-        spec: of an `Inserted` or a `Removed`.
+        spec: what `Inserted.spec` or `Removed.spec` returned.
         original: the module that is there in the network that is rebuilt.
-        like: whose device and dtype new tensors have; by default the first parameter of `original`, if it has any.
+        like: a tensor whose device and dtype new tensors take; by default the first parameter of `original`.
+
+    Returns:
+        An `Inserted` or a `Removed` around `original`.
 
     Raises:
         StructureError: if the spec is damaged.
@@ -102,7 +105,7 @@ def build_from(spec: Spec, original: nn.Module, like: Tensor | None = None) -> n
 
 
 class _Residual(nn.Sequential):
-    """x + W2 f(W1 x), with W2 = 0."""
+    """Computes x + W2 f(W1 x), where W2 starts at zero."""
 
     def __init__(self, spec: Spec) -> None:
         units, hidden, spatial = spec["units"], spec["hidden"], spec["spatial"]
