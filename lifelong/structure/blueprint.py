@@ -1,4 +1,4 @@
-"""The structure of a changed network as plain data, to be saved beside its `state_dict`.
+"""Turns the structure of a changed network into plain data, to be saved beside its `state_dict`, and back.
 
     torch.save(network.state_dict(), "weights.pt")
     Path("blueprint.json").write_text(json.dumps(blueprint(network)))
@@ -31,17 +31,23 @@ from lifelong.structure.sizes import attributes, is_consistent, set_attributes, 
 from lifelong.structure.starting.drawing import draw
 
 VERSION = 1
-"""Of what a blueprint holds and how."""
+"""The version of what a blueprint holds, and how."""
 
 _CONSTANT = ("kernel_size", "head_dim")
 """Sizes that no operator changes."""
 
 
 def blueprint(network: nn.Module) -> dict[str, Any]:
-    """What a fresh network of the same constructor has to become, to be of this one's structure.
+    """Describe what a fresh network of the same constructor has to become, to be of this one's structure.
+
+    >>> from lifelong.structure import Structure, create_units
+    >>> network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    >>> _ = create_units(Structure(network, torch.zeros(1, 3)), "0", 2)
+    >>> blueprint(network)["tensors"]
+    {'0.weight': [7, 3], '0.bias': [7], '2.weight': [2, 7], '2.bias': [2]}
 
     Returns:
-        What JSON knows: dictionaries with names for keys, lists, integers, strings, None.
+        Plain data that JSON knows: dictionaries with names for keys, lists, integers, strings, None.
     """
     modules = dict(network.named_modules())
     stated = {name: attributes(module) for name, module in modules.items()}
@@ -59,16 +65,24 @@ def blueprint(network: nn.Module) -> dict[str, Any]:
 def rebuild(network: nn.Module, blueprint: Mapping[str, Any]) -> nn.Module:
     """Give a fresh network the structure of a blueprint, so that it is ready for `load_state_dict`.
 
-    Its tensors' dtype, device and `requires_grad` stay. Those of another shape are drawn as their layers' constructors
-    draw them, and are zero where that is not known; pruned synapses are zero. So the structure can also be trained from
-    scratch. Buffers that are no part of the `state_dict` keep their constructor's values.
+    Its tensors' dtype, device and `requires_grad` stay. Tensors of another shape are drawn as their layers'
+    constructors draw them, and are zero where that is not known. Pruned synapses are zero. So the structure can also be
+    trained from scratch. Buffers that are no part of the `state_dict` keep their constructor's values.
+
+    >>> from lifelong.structure import Structure, create_units
+    >>> make = lambda: nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    >>> network, fresh = make(), make()
+    >>> _ = create_units(Structure(network, torch.zeros(1, 3)), "0", 2)
+    >>> rebuild(fresh, blueprint(network)).load_state_dict(network.state_dict())
+    <All keys matched successfully>
 
     Args:
-        network: as its constructor made it, with the arguments that the changed network was made with. It is changed.
-        blueprint: of a network of that constructor.
+        network: a network as its constructor made it, with the arguments that the changed network was made with. It is
+            changed.
+        blueprint: the blueprint of a network of that constructor.
 
     Returns:
-        The network. A `Structure` of it and its optimizer holds what is pruned and frozen through training.
+        The network. A `Structure` of it and of its optimizer holds what is pruned and frozen through training.
 
     Raises:
         StructureError: if the blueprint is of another network or another version, or is damaged, with the first thing
@@ -89,6 +103,7 @@ def rebuild(network: nn.Module, blueprint: Mapping[str, Any]) -> nn.Module:
             _mark(network, blueprint["masks"], blueprint["frozen"])
     except StructureError:
         raise
+    # A damaged file may fail anywhere above, in any of these ways.
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise StructureError(f"the blueprint is damaged: {type(error).__name__}: {error}") from error
     with torch.no_grad():
@@ -98,12 +113,13 @@ def rebuild(network: nn.Module, blueprint: Mapping[str, Any]) -> nn.Module:
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Every parameter and buffer by all of its names."""
+    """Return every parameter and buffer by all of its names: tied ones have several."""
     every = [*network.named_parameters(remove_duplicate=False), *network.named_buffers(remove_duplicate=False)]
     return {name: tensor for name, tensor in every if not is_mark(name)}
 
 
 def _replace_layers(network: nn.Module, specs: Mapping[str, Any]) -> None:
+    # In the order of `named_modules`: an outer module is there before what was inserted inside it.
     for name, spec in specs.items():
         original = _module(network, name)
         like = next(chain(original.parameters(), network.parameters()), None)
@@ -121,6 +137,7 @@ def _free_heads(network: nn.Module, names: Iterable[str]) -> None:
 def _resize(network: nn.Module, shapes: Mapping[str, list[int]]) -> None:
     tensors = _tensors(network)
     _compare(tensors, shapes, "tensor")
+    # A tied tensor is replaced once, and the new one goes to all of its places.
     replaced: dict[int, Tensor] = {}
     for name, tensor in tensors.items():
         shape = tuple(shapes[name])
@@ -134,7 +151,7 @@ def _resize(network: nn.Module, shapes: Mapping[str, list[int]]) -> None:
 
 
 def _new(network: nn.Module, name: str, shape: tuple[int, ...]) -> Tensor:
-    """A tensor of that shape in the place of another."""
+    """Return a tensor of that shape for the place of another."""
     module, attribute = owner(network, name)
     old = tensor_of(network, name)
     if old.dim() != len(shape):
@@ -155,6 +172,7 @@ def _state_sizes(network: nn.Module, stated: Mapping[str, Any]) -> None:
         if different or own[name].keys() != values.keys():
             what = different[0] if different else type(module).__name__
             raise StructureError(f"{name!r} is not what it is in the blueprint: {what} differs")
+        # Stated sizes decide how tensors are read (groups, heads): they are set, then have to agree with the tensors.
         set_attributes(module, values)
         sync_attributes(module)
         if attributes(module) != values or not is_consistent(module):
@@ -196,7 +214,7 @@ def _compare(own: Mapping[str, Any], stated: Mapping[str, Any], kind: str) -> No
 
 
 def _pack(mark: Tensor) -> dict[str, Any]:
-    """Eight entries in a byte, the first in its lowest bit."""
+    """Pack a mask as text: eight entries in a byte, the first in its lowest bit."""
     bits = mark.detach().cpu().flatten().to(torch.uint8)
     padded = torch.cat([bits, bits.new_zeros(-len(bits) % 8)]).view(-1, 8)
     octets = (padded << torch.arange(8, dtype=torch.uint8)).sum(dim=1)
@@ -207,6 +225,7 @@ def _unpack(packed: Mapping[str, Any]) -> Tensor:
     octets = torch.tensor(list(base64.b64decode(packed["bits"], validate=True)), dtype=torch.uint8)
     bits = (octets[:, None] >> torch.arange(8, dtype=torch.uint8)) & 1
     size = torch.Size(packed["shape"])
+    # Neither a byte too many nor one too few.
     if (len(octets) - 1) * 8 >= size.numel() or bits.numel() < size.numel():
         raise StructureError(f"a mask of shape {tuple(size)} has {len(octets)} bytes in the blueprint")
     return bits.flatten()[: size.numel()].view(size).bool()

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, units, multiply-accumulates, memory; as a whole and by layer, after masks."""
+"""Counts what a network costs: parameters, units, multiply-accumulates, memory; in all and by layer, after masks."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ from lifelong.structure.holding.undo import undone
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """What a layer, or a whole network, has and costs.
+    """Says what a layer, or a whole network, has and costs.
 
     Attributes:
-        parameters: entries of all parameters. A tied one is counted once, in the layer that has it first.
-        live_parameters: those that are not pruned.
-        synapses: entries of parameters of two or more dimensions: weights, not biases or normalisation.
-        live_synapses: those that are not pruned.
-        units: neurons of linear layers (the network's outputs too), channels of convolutions, heads of attentions.
-        live_units: those with at least one synapse to read with that is not pruned. Whether anyone reads the unit is
-            not asked: that would need the analysis of the network.
-        macs: multiply-accumulates of one forward pass in eval mode, as many as without masks. A module that is called
-            twice counts twice.
+        parameters: how many entries all parameters have. A tied one is counted once, in the layer that has it first.
+        live_parameters: how many of them are not pruned.
+        synapses: how many entries parameters of two or more dimensions have: weights, not biases or normalisation.
+        live_synapses: how many of them are not pruned.
+        units: how many neurons its linear layers have (the network's outputs, too), its convolutions channels, and its
+            attentions heads.
+        live_units: how many of them have at least one synapse to read with that is not pruned. Whether anyone reads the
+            unit is not asked: that would need the analysis of the network.
+        macs: how many multiply-accumulates one forward pass makes in eval mode, as if there were no masks. A module
+            that is called twice counts twice.
         live_macs: the same, where a product with a weight counts by that weight's density.
-        activation_bytes: what autograd keeps for the backward pass, the inputs too but neither parameters nor buffers.
+        activation_bytes: how many bytes autograd keeps for the backward pass, with the inputs, without parameters and
+            buffers.
     """
 
     parameters: int = 0
@@ -54,41 +56,53 @@ class Tally:
 
     @property
     def density(self) -> float:
-        """The share of synapses that are not pruned, from 0 to 1; 1 where there is none."""
+        """Return the share of synapses that are not pruned, from 0 to 1; 1 where there are no synapses."""
         return self.live_synapses / self.synapses if self.synapses else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkTally(Tally):
-    """What a network has and costs.
+    """Says what a network has and costs.
 
     Attributes:
-        layers: the same of each module that has parameters of its own, by its name. Parameters, synapses and units add
+        layers: the same for each module that has parameters of its own, by its name. Parameters, synapses and units add
             up to the network's. Products of activations with each other, and what is kept for them, count for the
-            innermost such module that is being called; outside of all, for the network alone. What two layers keep
-            together counts in both, and once for the network.
+            innermost such module that is being called; outside of all modules they count for the network alone. What
+            two layers keep together counts in both, and once for the network.
     """
 
     layers: Mapping[str, Tally]
 
 
 Found = dict[str | None, Counter[str]]
-"""What was counted so far, by layer; under None what belongs to none."""
+"""What was counted so far, by layer; under None what belongs to no layer."""
 
 
 def count(network: nn.Module, *inputs: Any) -> NetworkTally:
     """Count by running the network twice on these inputs: in eval mode for the products, in train mode for the memory.
 
-    Nothing of it changes: parameters, buffers, gradients, modes and random numbers stay as they are. Batch
-    normalisation stays in eval mode, so that a batch of one will do; in training it keeps two more numbers for each
+    >>> network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    >>> tally = count(network, torch.zeros(1, 3))
+    >>> tally.parameters, tally.synapses, tally.units, tally.macs, tally.density
+    (32, 25, 7, 25, 1.0)
+    >>> tally.layers["2"].macs
+    10
+
+    Nothing of the network changes: parameters, buffers, gradients, modes and random numbers stay as they are. Batch
+    normalisation stays in eval mode, so that a batch of one is enough; in training it keeps two more numbers for each
     channel. Nothing is computed where network and inputs are on the meta device, which knows no masks:
     `count(deepcopy(network).to("meta"), x.to("meta"))`.
 
     Products are those of `torch.utils.flop_counter`, which counts two operations for each: matrix products,
-    convolutions and attention, where padding or a mask is multiplied, too; no elementwise operation, and no fused
-    recurrent layer.
+    convolutions and attention, where padding and masked entries are multiplied, too. Elementwise operations and fused
+    recurrent layers are not counted.
 
-    What the network itself raises on inputs that it cannot take is passed on.
+    Args:
+        network: any network.
+        inputs: what it is called with.
+
+    Returns:
+        The counts, as Python integers. What the network itself raises on inputs that it cannot take is passed on.
     """
     found: Found = defaultdict(Counter)
     masked = {id(tensor_of(network, name)): mask for name, mask in masks(network).items()}
@@ -137,12 +151,13 @@ def _count_units(network: nn.Module, masked: Mapping[int, Tensor], found: Found)
         if weight is None or (shape := _by_units(module, weight)) is None:
             continue
         mask = masked.get(id(weight))
+        # A unit lives if any entry that it reads with does: the unit's dimensions are kept, all others reduced.
         live = shape[1] * shape[3] if mask is None else int(mask.reshape(shape).any(dim=4).any(dim=2).any(dim=0).sum())
         found[name].update(units=shape[1] * shape[3], live_units=live)
 
 
 def _by_units(module: Any, weight: Tensor) -> tuple[int, int, int, int, int] | None:
-    """A shape of a layer's weight whose dimensions 1 and 3 are its units; None if it is no such layer."""
+    """Return a shape of a layer's weight whose dimensions 1 and 3 are its units; None if it is no such layer."""
     if isinstance(module, nn.MultiheadAttention):
         return 3, module.num_heads, 1, 1, -1
     if isinstance(module, _ConvTransposeNd):
@@ -157,7 +172,7 @@ def _by_units(module: Any, weight: Tensor) -> tuple[int, int, int, int, int] | N
 
 @contextmanager
 def _undisturbed(network: nn.Module, inputs: tuple[Any, ...]) -> Iterator[tuple[dict[str, Tensor], tuple[Any, ...]]]:
-    """Copies of the network's buffers and of the inputs to run it with; modes and random numbers are put back."""
+    """Give copies of the buffers and inputs to run the network with; put modes and random numbers back."""
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     examples = tree_map(lambda value: value.detach().clone() if isinstance(value, Tensor) else value, inputs)
     tensors = [value for value in [*network.parameters(), *tree_leaves(examples)] if isinstance(value, Tensor)]
@@ -177,12 +192,12 @@ def _set_training(network: nn.Module) -> None:
 
 
 def _storage(tensor: Tensor) -> StorageWeakRef:
-    """What views of the same memory have in common, while it is there."""
+    """Return what views of the same memory have in common, while it is there."""
     return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
 
 
 class _Calls:
-    """Which layer is being called: the innermost module that has parameters of its own."""
+    """Knows which layer is being called: the innermost module that has parameters of its own."""
 
     def __init__(self, layers: Mapping[nn.Module, str]) -> None:
         self._layers = layers
@@ -211,10 +226,11 @@ class _Calls:
 
 
 class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts multiply-accumulates, of a product with a weight for the layer that has the weight."""
+    """Counts multiply-accumulates; those of a product with a weight count for the layer that has the weight."""
 
     def __init__(self, network: nn.Module, masked: Mapping[int, Tensor], calls: _Calls, found: Found) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        # By storage, because a product gets a view of the weight (its transpose), not the weight.
         self._weights = {
             _storage(weight): (name.rpartition(".")[0], _live(weight, masked), weight.numel())
             for name, weight in network.named_parameters()
@@ -227,13 +243,13 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **(kwargs or {}))
         formula: Any = flop_registry.get(getattr(func, "overloadpacket", func))
         if formula is not None:
-            macs = formula(*args, **(kwargs or {}), out_val=out) // 2
+            macs = formula(*args, **(kwargs or {}), out_val=out) // 2  # a multiplication and an addition
             layer, live, whole = self._weight_among(args)
             self._found[layer].update(macs=macs, live_macs=macs * live // whole)
         return out
 
     def _weight_among(self, args: Any) -> tuple[str | None, int, int]:
-        """The layer of the weight, how many of its synapses are live, and of how many."""
+        """Return the layer of the weight, how many of its synapses are live, and how many it has."""
         for tensor in args:
             if isinstance(tensor, Tensor):
                 weight = self._weights.get(_storage(tensor))
@@ -243,7 +259,7 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class _Kept:
-    """Sees what autograd keeps for the backward pass, by the storages that it lies in."""
+    """Sees what autograd keeps for the backward pass, by the memory in which it lies."""
 
     def __init__(self, own: Iterable[Tensor], calls: _Calls) -> None:
         self._own = {_storage(tensor) for tensor in own}
@@ -263,6 +279,7 @@ class _Kept:
         """Note each layer's bytes; return the network's."""
         whole: dict[StorageWeakRef, int] = {}
         for layer, sizes in self._sizes.items():
+            # What has expired was kept for a moment only, within the forward pass.
             alive = {storage: size for storage, size in sizes.items() if not storage.expired()}  # type: ignore[no-untyped-call]
             found[layer].update(activation_bytes=sum(alive.values()))
             whole |= alive

@@ -124,6 +124,7 @@ def _group_norm(module: Any, shape: torch.Size) -> Attributes:
 
 
 def _attention(module: Any, shape: torch.Size) -> Attributes:
+    # The weight is (3 x heads x head size, width of the stream): the stream's width is what modules around see.
     width = dict.fromkeys(("embed_dim", "kdim", "vdim"), shape[1])
     return {**width, "num_heads": shape[0] // 3 // module.head_dim, "head_dim": module.head_dim}
 

@@ -1,4 +1,4 @@
-"""A network whose structure may change while it trains."""
+"""`Structure`: a network whose structure may change while it trains."""
 
 from __future__ import annotations
 
@@ -26,21 +26,31 @@ from lifelong.structure.sizes import sync_attributes, sync_containers
 
 
 class Structure:
-    """A network with its optimizer, and what is known of its structure.
+    """Holds a network with its optimizer, and what is known of its structure.
 
     The operators (`create_units`, `remove_units`, ...) take it, change the network in place, and carry the optimizer's
-    state along. Pruned synapses and frozen units are held through every later step of that optimizer. For another one,
-    or for a copy of the network, make another `Structure`: it finds what is pruned and frozen in the network.
+    state along. Pruned synapses and frozen units are held through every later step of that optimizer. For another
+    optimizer, or for a copy of the network, make another `Structure`: it finds in the network what is pruned and
+    frozen.
+
+    >>> network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    >>> structure = Structure(network, torch.zeros(1, 3), optimizer=torch.optim.Adam(network.parameters()))
+    >>> for layer in structure.layers.values():
+    ...     print(layer.name, layer.units, layer.fixed)
+    0 5 None
+    2 2 they are the network's outputs
+    >>> structure.flows["1"].output
+    torch.Size([1, 5])
 
     Args:
         network: any network whose modules are ordinary Python modules.
         inputs: an example of what the network is called with: tensors of the right shape and dtype (the values of
-            floating-point ones do not matter), task labels where it takes them.
-        optimizer: the one that trains the network, or a part of it. None if there is none yet: changed parameters are
-            new objects, so that it has to be made after the changes.
+            floating-point ones do not matter), and task labels where it takes them.
+        optimizer: the optimizer that trains the network, or a part of it. None if there is none yet: changed parameters
+            are new objects, so that it has to be made after the changes.
 
     Raises:
-        StructureError: if the network cannot be analysed; the message names the module and the reason.
+        StructureError: if the network cannot be analysed, with the module and the reason.
     """
 
     def __init__(self, network: nn.Module, *inputs: Any, optimizer: Optimizer | None = None) -> None:
@@ -54,27 +64,28 @@ class Structure:
 
     @property
     def layers(self) -> Mapping[str, Layer]:
-        """The layers by name, those with fixed units too; analysed again only if a tensor's name or shape changed.
+        """Return the layers by name, also those with fixed units.
 
-        A size that is written into the network's code shows only when a change is tried, and refused.
+        The network is analysed again only if a tensor's name or shape has changed. A size that is written into its code
+        shows only when a change is tried, and refused.
         """
         return self._analysed()
 
     @property
     def flows(self) -> Mapping[str, Flow]:
-        """What goes through each module in one forward pass."""
+        """Return what goes through each module in one forward pass, by the module's name."""
         return self._analysed().flows
 
     def layer(self, name: str) -> Layer:
-        """A layer whose units may change.
+        """Return a layer whose units may change.
 
         Raises:
-            StructureError: if there is no such layer, with the nearest names; or if its units are fixed, with the
-                reason.
+            StructureError: if there is no such layer, with the nearest names, or its units are fixed, with the reason.
         """
         check_name(name)
         layers = self.layers
         if name not in layers:
+            # The name of a module that has the units, but does not make them, leads to the layer that does.
             makers = [layer.name for layer in layers.values() if name in {slot.module for slot in layer.slots}]
             raise unknown("layer", name, makers or layers)
         if reason := layers[name].fixed:
@@ -82,14 +93,14 @@ class Structure:
         return layers[name]
 
     def commit(self, change: Change, tensors: Mapping[str, Tensor]) -> Change:
-        """Put changed tensors in the place of the network's, and carry everything else along; all of it or nothing.
+        """Put changed tensors in the place of the network's, and carry everything else along, as a whole or not at all.
 
         Args:
-            change: with the index maps of every tensor that changes its shape.
-            tensors: the new values of those tensors.
+            change: the change, with the index maps of every tensor that changes its shape.
+            tensors: the new values of those tensors, by their names.
 
         Returns:
-            The change.
+            The change, with the sizes before it.
 
         Raises:
             StructureError: if the network does not run with the new sizes, a parameter has a hook, or the optimizer's
@@ -97,11 +108,13 @@ class Structure:
         """
         if self.optimizer is not None:
             check_optimizer(self.optimizer)
+        # All refusals come before the first change.
         for name in tensors:
             _refuse_hooked(name, tensor_of(self.network, name))
         change = self._with_sizes(change)
         with undone_on_error(self.network):
             replaced = self._replace(change, tensors)
+            # Running the network with its new sizes is the one proof that they fit.
             try:
                 self._analysed()
             except StructureError as error:
@@ -115,8 +128,11 @@ class Structure:
     def settle(self, change: Change) -> Change:
         """Carry everything else along a change that was written into the network's own tensors.
 
+        Args:
+            change: the change; its tensors have kept their shapes.
+
         Returns:
-            The change.
+            The change, with the sizes before it.
         """
         change = self._with_sizes(change)
         same = {name: tensor_of(self.network, name) for name in {**change.maps, **change.reset}}
@@ -124,7 +140,7 @@ class Structure:
         return change
 
     def refresh(self) -> None:
-        """Take note of new masks and marks of frozen units."""
+        """Let the optimizer's next step take note of new masks and marks of frozen units."""
         Keeper.refresh()
 
     def _carry(self, change: Change, replaced: Mapping[str, tuple[Tensor, Tensor]]) -> None:
@@ -147,6 +163,7 @@ class Structure:
         if torch.is_inference_mode_enabled():
             raise StructureError("in torch.inference_mode new parameters could never be trained: leave it first")
         tensors = [*self.network.named_parameters(), *self.network.named_buffers()]
+        # What an analysis depends on, as far as it can be seen without running the network.
         sizes = (
             *((name, tensor.shape) for name, tensor in tensors if not is_mark(name)),
             *((name, type(module)) for name, module in self.network.named_modules()),
@@ -157,15 +174,17 @@ class Structure:
         return self._analysis
 
     def _replace(self, change: Change, tensors: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
-        """For each name the old and the new tensor."""
+        """Put tensors and their marks in place, and sizes in step; return for each name the old and the new tensor."""
         places = _places(self.network)
         touched: dict[nn.Module, None] = {}
         replaced = {}
         for name, tensor in tensors.items():
             old = tensor_of(self.network, name)
             maps = change.maps.get(name, {})
+            # Marks are carried while the old tensor is in place, whose dimensions they refer to.
             mask, mark = carried_alive(self.network, name, maps), carried_frozen(self.network, name, maps)
             new = _like(old, tensor)
+            # A tied tensor is replaced wherever it is held, and so stays tied.
             for module, attribute in places[id(old)]:
                 kind = module._parameters if attribute in module._parameters else module._buffers
                 kind[attribute] = new  # type: ignore[assignment]
@@ -173,6 +192,7 @@ class Structure:
             set_alive(self.network, name, mask)
             set_frozen(self.network, name, mark)
             replaced[name] = (old, new)
+        # Sizes come last, when all tensors are in place. Containers still need the widths before.
         before: dict[nn.Module, int] = {
             module: module.in_features for module in touched if isinstance(module, nn.Linear)
         }
@@ -185,7 +205,7 @@ class Structure:
 
 
 def _places(network: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
-    """For each tensor, by its id: all the modules that hold it; more than one where it is tied."""
+    """Return for each tensor, by its id, the modules that hold it: more than one where it is tied."""
     places: dict[int, list[tuple[nn.Module, str]]] = {}
     for module in network.modules():
         for attribute, tensor in [*module._parameters.items(), *module._buffers.items()]:
@@ -194,7 +214,7 @@ def _places(network: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
 
 
 def _like(old: Tensor, tensor: Tensor) -> Tensor:
-    """A tensor that is what the old one was: a parameter, with the attributes that a caller gave it."""
+    """Return the tensor as what the old one was: a parameter, with the attributes that a caller gave it."""
     if not isinstance(old, Parameter):
         return tensor
     new = Parameter(tensor, requires_grad=old.requires_grad)

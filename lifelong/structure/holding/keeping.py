@@ -89,6 +89,7 @@ class Keeper:
 
     @torch.no_grad()
     def _before(self, optimizer: Optimizer, *_: Any) -> None:
+        # To look at all marks takes time: it is done after a change, and when young weights may have grown up.
         if self._seen != Keeper._changes or self._steps >= LOOK_AGAIN:
             self._held = _all_held(self.network, optimizer)
             self._seen, self._steps = Keeper._changes, 0
@@ -187,6 +188,7 @@ class _Pruned:
 
     def _prune(self) -> None:
         mask = self.module._buffers.get(self.attribute + ALIVE)
+        # All synapses may live again before the next look.
         if mask is None:
             return
         # The bits are multiplied as integers: times 0 that is +0 whatever they meant, even NaN. It is faster, too.

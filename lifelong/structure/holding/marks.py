@@ -96,6 +96,7 @@ def _mark(network: nn.Module, name: str, suffix: str) -> Tensor | None:
 
 def _set(network: nn.Module, name: str, suffix: str, mark: Tensor | None) -> None:
     module, attribute = owner(network, name)
+    # Without a mark there is no buffer, so that an unmarked network costs nothing.
     module._buffers.pop(attribute + suffix, None)
     if mark is not None:
         device = getattr(module, attribute).device

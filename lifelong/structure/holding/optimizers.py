@@ -59,6 +59,7 @@ def carry_optimizer(optimizer: Optimizer, change: Change, replaced: Replaced) ->
             group, position = places[id(old)]
             group["params"][position] = new
             _carry_state(optimizer, change, name, group, old, new)
+    # An optimizer that was made from named parameters keeps their names, too.
     for group in optimizer.param_groups:
         if "param_names" in group:
             group["param_names"] = [change.renamed.get(name, name) for name in group["param_names"]]
@@ -126,9 +127,9 @@ def per_weight(parameter: Tensor, state: Mapping[str, Any]) -> Iterator[tuple[st
 def initial_state(group: Mapping[str, Any], key: str) -> float:
     """Return what an optimizer begins with: 0 for moments, Adagrad's initial accumulator, Rprop's learning rate."""
     if key == "sum" and "initial_accumulator_value" in group:
-        return float(group["initial_accumulator_value"])
+        return float(group["initial_accumulator_value"])  # Adagrad
     if key == "step_size" and "etas" in group:
-        return float(group["lr"])
+        return float(group["lr"])  # Rprop
     return 0.0
 
 
@@ -150,6 +151,7 @@ def _moved(change: Change, name: str, tensor: Tensor, fill: float, same: bool) -
     if same:
         renew(tensor, change, name, fill)
         return tensor
+    # `Change.carry` takes tensors by their old names.
     before = next((old for old, new in change.renamed.items() if new == name), name)
     return change.carry({before: tensor}, fill)[name]
 
@@ -164,6 +166,7 @@ def _places(optimizer: Optimizer) -> dict[int, tuple[dict[str, Any], int]]:
 
 
 def _check_entry(kind: str, parameter: Parameter, key: str, value: Any) -> None:
+    # A tensor inside a list or dictionary would not be found again by its shape; births are ours, and carried apart.
     direct = isinstance(value, Tensor)
     for tensor in () if key == BIRTHS else _tensors(value):
         if tensor.numel() != 1 and not (direct and tensor.shape == parameter.shape):

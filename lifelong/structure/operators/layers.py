@@ -166,6 +166,7 @@ def _module(structure: Structure, name: str) -> nn.Module:
         raise StructureError("the whole network cannot be removed, and nothing can be inserted behind it")
     if name not in every:
         raise unknown("module", name, filter(None, every))
+    # One module under two names could be replaced under one of them only.
     shared = [other for other in every if every[other] is every[name]]
     if len(shared) > 1:
         raise StructureError(f"{shared[0]!r} and {shared[1]!r} are one module, which cannot change in one place alone")
@@ -235,6 +236,7 @@ def _activation(after: str, module: nn.Module, hidden: int | None, name: str | N
 
 def _end(module: nn.Module) -> nn.Module:
     """Return the part of a module whose result is the module's."""
+    # Only of a plain sequence is it sure that its last part returns what it returns.
     while type(module).forward in (nn.Sequential.forward, Inserted.forward) and any(True for _ in module.children()):
         *_, module = module.children()
     return module

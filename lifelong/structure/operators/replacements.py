@@ -141,6 +141,7 @@ def _translator(spec: Spec | None) -> list[nn.Module]:
 def _linear(read: int, returned: int, spatial: int, kernel: int) -> nn.Module:
     if not spatial:
         return nn.Linear(read, returned)
+    # The padding keeps height and width as they are.
     convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[spatial - 1]
     return convolution(read, returned, kernel, padding=kernel // 2)
 

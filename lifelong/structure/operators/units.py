@@ -276,6 +276,7 @@ def _merge(slot: Slot, tensor: Tensor, groups: list[tuple[int, ...]]) -> None:
     for group in groups:
         parts = [tensor.index_select(slot.dim, slot.positions[unit].to(tensor.device)) for unit in group]
         total = torch.stack(parts).sum(0)
+        # Readers sum over units, so that fan-outs add up; everything else is averaged.
         merged = total if slot.role is Role.FAN_OUT else total / len(group)
         tensor.index_copy_(slot.dim, slot.positions[group[0]].to(tensor.device), merged)
 

@@ -88,6 +88,7 @@ class Analysis(Mapping[str, Layer]):
         inputs = tuple(value.shape if isinstance(value, Tensor) else None for value in call.args)
         if not isinstance(call.output, Tensor):
             return Flow(inputs, None, call.count)
+        # A module ends the network if a unit that it returns is among the network's outputs.
         units = [one for labels in self._labels.of(call.output).values() for one in self._component[labels].tolist()]
         return Flow(inputs, call.output.shape, call.count, ends=not ended.isdisjoint(units))
 
@@ -115,6 +116,7 @@ class Analysis(Mapping[str, Layer]):
         numbers = torch.full((self._labels.total,), -1)
         numbers[units] = torch.arange(len(units))
         unit_of = numbers[self._component]
+        # A grouped convolution counts its channels off: a new one would push others into the next group.
         if any(_crosses(unit_of[row], len(units), size) for row, size in self._labels.groups):
             return (), "they are taken in groups that new ones would shift"
         places = (unit_of >= 0).nonzero().flatten()

@@ -70,12 +70,14 @@ class HeadAttention(nn.MultiheadAttention):
             raise RuntimeError("is_causal is a hint that attn_mask is causal, which is missing")
         if query.is_nested:
             return self._attend_nested(query, need_weights, average_attn_weights)
+        # Self-attention needs one product for queries, keys and values, as in torch's own.
         same = query is key and key is value
         batched = query.dim() == 3
         streams = [self._batch_first(stream, batched) for stream in ([query] if same else [query, key, value])]
         if key_padding_mask is not None and not batched:
             key_padding_mask = key_padding_mask.unsqueeze(0)
         q, k, v = self._project(streams)
+        # The kernel makes a causal mask itself, unless another is merged with it or the weights are wanted.
         causal = is_causal and key_padding_mask is None and not need_weights
         mask = None if causal else _merged(attn_mask, key_padding_mask, q)
         dropout = self.dropout if self.training else 0.0

@@ -37,6 +37,7 @@ def apply_rule(labels: Labels, operation: OpOverload, out: Any, args: list[Any],
     """Label the result of an operation, and join or fix what it joins or fixes."""
     packet = operation.overloadpacket
     inputs = tensors_in([*args, *kwargs.values()])
+    # No size in this depends on a unit.
     if not any(labels.of(tensor) for tensor in inputs):
         return
     # Weights may be computed (scaled, masked, exponentiated): note where zero parameters no longer mean zero weights.
@@ -120,6 +121,7 @@ def _matmul(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any]
             # A weight that meets activations makes units; a product of two weights is a weight still.
             if labels.is_weight(tensor) and not labels.is_weight(crossing):
                 labels.play(of_dim, Role.FAN_IN)
+    # A batch of products, as in attention: units along the batch have to be on both sides.
     batch = [tensor for tensor in (one, other) if 0 in labels.of(tensor)] if out.dim() == 3 else []
     if len(batch) == 2:
         labels.join(labels.of(one)[0], labels.of(other)[0])
@@ -127,6 +129,7 @@ def _matmul(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any]
     elif batch:
         labels.fix(labels.of(batch[0])[0], "each is multiplied by a matrix of its own")
     labels.put(out, axes)
+    # The bias is added as any other tensor is.
     if len(args) == 3:
         pointwise(labels, out, [out, args[0]])
 
@@ -195,6 +198,7 @@ def _spatial(dims: int) -> Rule:
     return rule
 
 
+# `sizes` reads a module's sizes off its tensors: without one, the module would keep its old size.
 _SIZELESS = "they pass through a normalisation that has no tensor to read its size from"
 
 
@@ -243,6 +247,7 @@ def _group_norm(labels: Labels, out: Any, args: list[Any], kwargs: dict[str, Any
 
 
 def _softmax(labels: Labels, out: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
+    # In a softmax over units each one's value depends on all, so that none can go without a trace.
     dim = args[1] % args[0].dim()
     if dim in labels.of(args[0]):
         labels.fix(labels.of(args[0])[dim], "they share a softmax")

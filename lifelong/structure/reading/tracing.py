@@ -98,6 +98,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not self._attention:
             self.labels.where, self.labels.module = self.where, self._modules.get(self.where)
             inputs = tensors_in([*args, *kwargs.values()])
+            # What depends on the input is an activation; what is computed from parameters alone is still a weight.
             if not all(self.labels.is_weight(tensor) for tensor in inputs):
                 for tensor in tensors_in([out]):
                     self.labels.from_input(tensor)
@@ -133,8 +134,10 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.labels.fix(heads, f"the attention weights that {name!r} returns are used")
 
     def _enter(self, module: nn.Module, _: Any) -> None:
+        # The hooks are torch's global ones: modules of other networks are not ours to follow.
         if module in self._names:
             self._stack.append(self._names[module])
+            # Counted, because one attention may hold another.
             self._attention += isinstance(module, nn.MultiheadAttention)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
@@ -149,6 +152,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._reached.discard(id(output[1]))  # only the attention itself has used it so far
                 self._scores.append((output[1], name, self.labels.of(module.in_proj_weight)[0]))
         if name in self.calls:
+            # The first call stands for the others: units that pass through twice are joined by their labels.
             self.calls[name].count += 1
         else:
             self.calls[name] = Call(args, kwargs, output)
@@ -206,6 +210,7 @@ def trace(network: nn.Module, inputs: tuple[Any, ...]) -> Trace:
             raise
         except Exception as error:
             place = f"module {traced.where!r}" if traced.where else "the network itself"
+            # torch's errors about shapes speak for themselves.
             kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
             reason = next(iter(str(error).strip().splitlines()), "no reason is given")
             raise StructureError(f"{place} cannot run on inputs of this shape: {kind}{reason}") from error
@@ -220,6 +225,7 @@ def trace(network: nn.Module, inputs: tuple[Any, ...]) -> Trace:
 def _stand_ins(network: nn.Module, labels: Labels) -> dict[str, Tensor]:
     """Return labelled stand-ins for all parameters and buffers: without values, but for integers and masks."""
     tensors = {}
+    # Parameters first: `pointwise` counts on their labels being smaller than those of buffers.
     for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
         if not is_mark(name):
             tensors[name] = _example(tensor.detach())
@@ -236,6 +242,7 @@ def _example(value: Any) -> Any:
 
 
 def _refuse_unreached(network: nn.Module, traced: Trace, tensors: dict[str, Tensor]) -> None:
+    # Labels that no operation saw are joined with nothing: a unit could go elsewhere and stay here.
     missed = [name for name, _ in network.named_parameters() if not traced.reached(tensors[name])]
     if missed:
         raise StructureError(

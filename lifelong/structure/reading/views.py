@@ -57,6 +57,7 @@ def _spread(
     grid, distinct = flat.view(sizes), len(set(of_dim.tolist()))
     for position in sorted(range(len(sizes)), key=lambda position: sizes[position] != distinct):
         along = grid.movedim(position, 0).flatten(1)
+        # Every place along this dimension has one label, whatever its place along the others.
         if distinct <= sizes[position] and bool((along == along[:, :1]).all()):
             return new[position], along[:, 0].contiguous()
     return None
@@ -144,6 +145,7 @@ def _reduce(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any]
     gone = {dim % x.dim() for dim in ([dims] if isinstance(dims, int) else dims)}
     if out.dim() < x.dim():
         return _without(labels, out, x, gone, "they are reduced to one value")
+    # With keepdim the other dimensions keep their numbers.
     for dim in gone & labels.of(x).keys():
         labels.fix(labels.of(x)[dim], "they are reduced to one value")
     return labels.put(out, {dim: of_dim for dim, of_dim in labels.of(x).items() if dim not in gone})
@@ -178,6 +180,7 @@ def _same_sizes(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, 
 
 
 def _cat(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any]) -> None:
+    # torch lets an empty tensor of any shape be joined to others.
     parts: list[Tensor] = [part for part in args[0] if part.numel()]
     dim = (args[1] if len(args) > 1 else 0) % out.dim()
     joined = [labels.of(part).get(dim) for part in parts]
@@ -214,6 +217,7 @@ def _stack(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any])
 def _index(labels: Labels, out: Tensor, args: list[Any], kwargs: dict[str, Any]) -> None:
     """Let rows be chosen from the first dimension, such as a batch's samples of one task; fix units elsewhere."""
     x, indices = args[0], args[1]
+    # An index behind the first dimension, or a second one, would pick units by their numbers.
     if len(indices) > 1 or 0 in labels.of(x):
         return labels.fix_all(x, "they are picked by an index")
     shift = out.dim() - x.dim()

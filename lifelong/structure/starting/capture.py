@@ -1,4 +1,4 @@
-"""Run a network by a caller's closure and see what goes through its modules; nothing is left behind."""
+"""Runs a network by a caller's closure and sees what goes through its modules; nothing is left behind."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lifelong.structure.errors import StructureError
 from lifelong.structure.holding.undo import undone
 
 Closure = Callable[[], Tensor]
-"""Runs the network on a batch and returns the scalar loss, as `torch.optim.LBFGS`'s closure but without `backward`."""
+"""Runs the network on a batch and returns the scalar loss, like `torch.optim.LBFGS`'s closure without `backward`."""
 
 
 @dataclass(eq=False)
 class Pass:
-    """What one run of a closure showed.
+    """Keeps what one run of a closure showed.
 
     Attributes:
         loss: what the closure returned.
-        order: the watched modules in the order in which they were called.
-        inputs: of each watched module: its last call's first argument; with its graph where gradients were asked for.
-        outputs: of each watched module: what its last call returned, detached.
-        added: of each watched module: what was added to its output.
+        order: the watched modules, in the order in which they were called.
+        inputs: for each watched module its last call's first argument, with its graph where gradients were asked for.
+        outputs: for each watched module what its last call returned, detached.
+        added: for each watched module what was added to its output.
     """
 
     loss: Tensor = field(default_factory=lambda: torch.zeros(()))
@@ -36,10 +36,10 @@ class Pass:
     added: dict[str, Tensor] = field(default_factory=dict)
 
     def gradients(self, names: list[str]) -> dict[str, Tensor]:
-        """The gradient of the loss with respect to these modules' outputs.
+        """Return the gradient of the loss with respect to these modules' outputs, of the outputs' shapes.
 
         Raises:
-            StructureError: if the closure did not return a finite scalar that has one.
+            StructureError: if the closure did not return a finite scalar that has a gradient.
         """
         if not isinstance(self.loss, Tensor) or self.loss.numel() != 1:
             raise StructureError(
@@ -50,8 +50,8 @@ class Pass:
             raise StructureError(f"the closure's loss is {float(self.loss.detach())}")
         if not self.loss.requires_grad:
             raise StructureError(f"the closure's loss has no gradient with respect to {names[0]!r}")
-        found = torch.autograd.grad(self.loss, [self.added[name] for name in names], materialize_grads=True)
-        return dict(zip(names, found, strict=True))
+        gradients = torch.autograd.grad(self.loss, [self.added[name] for name in names], materialize_grads=True)
+        return dict(zip(names, gradients, strict=True))
 
 
 def run(
@@ -66,17 +66,21 @@ def run(
     """Run the closure in eval mode, without touching statistics, gradients or torch's random numbers.
 
     Args:
-        network: the one that the closure runs.
+        network: the network that the closure runs.
         closure: see `Closure`.
-        watched: names of the modules to look at.
-        added: what to add to the outputs of some of them.
-        instead: tensors to use in the place of parameters and buffers, by their names.
+        watched: the names of the modules to look at.
+        added: what to add to the outputs of some of them, by their names.
+        instead: tensors to use in the place of parameters and buffers, by the names of these.
         gradients: whether to record what gradients need.
+
+    Raises:
+        StructureError: if the closure is no function.
     """
     if not callable(closure):
         raise StructureError(f"the closure has to be a function that returns the loss, not a {type(closure).__name__}")
     seen = Pass()
     devices = {tensor.device for tensor in network.parameters() if tensor.device.type == "cuda"}
+    # A hook that adds to outputs must not run outside of this pass: the stack takes everything back, error or not.
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=list(devices)))
         stack.enter_context(undone(network))

@@ -1,4 +1,4 @@
-"""How torch's own modules first draw their parameters and buffers."""
+"""Knows how torch's own modules first draw their parameters and buffers."""
 
 from __future__ import annotations
 
@@ -22,40 +22,47 @@ def draw(
     full: Sequence[int],
     generator: Generator | None = None,
 ) -> Tensor | None:
-    """New entries of a module's parameter or buffer, as its class draws them in its constructor.
+    """Draw new entries of a module's parameter or buffer, as its class does in its constructor.
 
-    What a network does to its layers later (torchvision's own initialisation of resnets) is not known here.
+    What a network does to its layers later (torchvision's own initialisation of resnets, say) is not known here.
+
+    >>> draw(nn.Linear(3, 5), "weight", shape=(2, 3), full=(7, 3)).shape
+    torch.Size([2, 3])
+    >>> draw(nn.BatchNorm1d(5), "running_var", shape=(2,), full=(7,))
+    tensor([1., 1.])
 
     Args:
-        module: that has the tensor.
+        module: the module that has the tensor.
         attribute: the tensor's name in the module.
-        shape: of the new entries.
-        full: the shape of the whole tensor with them. A weight is scaled by its fan-in; a bias by that of the weight
-            that the module has.
-        generator: on the CPU, where all values are drawn, so that they are the same for every device.
+        shape: the shape of the new entries.
+        full: the shape of the whole tensor with them. A weight is scaled by its fan-in, a bias by the fan-in of the
+            module's weight as it is.
+        generator: draws on the CPU, so that values are the same for every device; torch's global one by default.
 
     Returns:
-        Values of the tensor's dtype, on its device; None for a module or a tensor that is not known.
+        Values of that shape and the tensor's dtype, on its device; None for an unknown module or tensor.
     """
     own = own_tensors(module)
     law = _law(module, attribute, full) if attribute in own else None
     if law is None:
         return None
     values = _drawn(*law, shape, generator)
+    # Where all of an embedding's rows are drawn (new columns), that of the padding stays zero.
     if isinstance(module, nn.Embedding) and module.padding_idx is not None and len(values) == full[0]:
         values[module.padding_idx] = 0.0
     return values.to(own[attribute])
 
 
 def _law(module: nn.Module, attribute: str, full: Sequence[int]) -> tuple[str, float] | None:
-    """The distribution of a tensor's first values, and its parameter: the constant, the bound or the deviation."""
+    """Return the distribution of a tensor's first values, and its constant, bound or standard deviation."""
     law: tuple[str, float] | None = None
     if isinstance(module, NonDynamicallyQuantizableLinear) and attribute == "bias":
-        law = "constant", 0.0  # an attention's way out
+        law = "constant", 0.0  # the projection out of an attention
     elif isinstance(module, nn.Linear | _ConvNd) and attribute in ("weight", "bias"):
         weight = full if attribute == "weight" else shape_of(module)
         if weight is not None:
-            law = "uniform", 1 / math.sqrt(math.prod(weight[1:]))  # as is torch's kaiming_uniform_(weight, a=sqrt(5))
+            # torch's kaiming_uniform_(weight, a=sqrt(5)) comes to this.
+            law = "uniform", 1 / math.sqrt(math.prod(weight[1:]))
     elif isinstance(module, NORMS) and attribute in _NORM_STARTS:
         law = "constant", _NORM_STARTS[attribute]
     elif isinstance(module, nn.MultiheadAttention) and attribute == "in_proj_weight":

@@ -1,4 +1,4 @@
-"""New units that do nothing yet, and whose gradient is as large as it can be."""
+"""Starts units that do nothing yet, and whose gradient is as large as it can be."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ _TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class GradMax(Initialiser):
-    """GradMax (Evci et al. 2022, ICLR, arXiv:2201.05125): zero fan-in, and the fan-out of a given norm with which the
-    gradient of the fan-in is largest.
+    """GradMax (Evci et al. 2022, ICLR, arXiv:2201.05125) starts with zero fan-in, and with the fan-out of a given norm
+    for which the gradient of the fan-in is largest.
 
     The gradient of the new fan-in is linear in the new fan-out: M v, where M is the sum over the batch of (input of the
     layer) x (gradient at the output of the next). The new units' fan-outs are the right singular vectors of M with the
     largest singular values s, so that the squared norm of the new fan-in's gradient is norm² times the sum of their s².
     A convolution's M has a row for each entry of a filter and a column for each entry of a fan-out, kernels included,
     as in the paper. We get M by differentiating through what really lies between the two, pooling and flattening
-    included, for which the authors' code falls back to random weights; it holds for plain gradient descent, in eval
-    mode.
+    included, where the authors' code falls back to random weights. M holds for plain gradient descent, in eval mode.
 
     Where the paper is silent, or torch differs, we chose:
 
     - The paper needs an activation with slope 1 at zero. torch's relu has slope 0 there: a unit without fan-in would
-      never learn. All biases of the new units (normalisations' too, for a batch normalisation takes a constant away)
-      start at a tiny positive value, so that they are active on every sample. The function changes by about `lift`.
+      never learn. All biases of the new units start at a tiny positive value, so that the units are active on every
+      sample; those of normalisations, too, because a batch normalisation takes a constant away. The function changes by
+      about `lift`.
     - In training mode a batch normalisation magnifies a channel of no variance by 1 / sqrt(eps): gradients there are
       larger than M says, and the first steps change the function abruptly. A group normalisation does so always, and M
       says it.
     - Depthwise convolutions in between start as the identity, as in the authors' code.
     - Each fan-out's norm is the mean of the existing units', as in the authors' code.
     - A batch may have fewer singular vectors than units are asked for (one less than there are classes, in front of a
-      linear classifier). The other units get random directions in the span of those vectors; where there is only one
-      vector they would all stay the same, and are refused.
+      linear classifier). The other units get random directions in the span of those vectors. Where there is only one
+      vector, they would all stay the same, and are refused.
 
     Args:
         closure: runs the network on a batch and returns the loss; without `backward`.
-        norm: of each new fan-out; by default the mean of the existing units'.
-        lift: the function's change, relative to the root mean square of the next modules' outputs (to 1 where all are
-            zero); it has to be under 1e-5.
-        generator: where random directions are drawn, on the CPU.
+        norm: the norm of each new fan-out, above 0; by default the mean of the existing units'.
+        lift: how much the function changes, relative to the root mean square of the next modules' outputs (to 1 where
+            all are zero); it has to be under 1e-5.
+        generator: draws random directions, on the CPU; torch's global one by default.
     """
 
     closure: Closure
@@ -59,7 +59,7 @@ class GradMax(Initialiser):
     generator: Generator | None = None
 
     def start(self, growth: Growth) -> Start:
-        """Zero fan-in, tiny biases and singular vectors.
+        """Return zero fan-in, tiny biases and singular vectors.
 
         Raises:
             StructureError: if units cannot be tried in this layer, no fan-out gives them a gradient, or their
@@ -69,6 +69,7 @@ class GradMax(Initialiser):
         seen = trials.look()
         norm = self._norm(trials)
         bias = self._bias(trials, seen, norm)
+        # Silent units take the places of all existing ones for one run. Their fan-in is zero, but has a gradient.
         muted = self._muted(trials, trials.places, bias)
         for slot in trials.fan_in:
             muted[slot].requires_grad_()
@@ -87,13 +88,13 @@ class GradMax(Initialiser):
         return norm
 
     def _bias(self, trials: Trials, seen: Pass, norm: float) -> float:
-        """By Cauchy and Schwarz, a bound for what orthogonal fan-outs of this norm make of activations of that size."""
+        """Return a bias with which, by Cauchy and Schwarz, orthogonal fan-outs of this norm change at most `lift`."""
         taps = max(slot.width * tensor_of(trials.network, slot.tensor)[0, 0].numel() for slot in trials.fan_out)
         scale = min(_size(seen.outputs[reader]) or 1.0 for reader in trials.readers(seen))
         return self.lift * scale / (norm * taps * sqrt(trials.growth.count))
 
     def _muted(self, trials: Trials, count: int, bias: float) -> dict[Slot, Tensor]:
-        """Units without fan-in."""
+        """Return the values of units without fan-in."""
         growth = trials.growth_of(count)
         values = dict(Fresh(generator=self.generator).start(growth).values)
         for slot in trials.fan_in:
@@ -101,6 +102,7 @@ class GradMax(Initialiser):
             values[slot] = torch.zeros(growth.shape(slot), dtype=like.dtype, device=like.device)
         for slot in trials.own:
             module, attribute = owner(trials.network, slot.tensor)
+            # Biases of everything between the layer and its readers; running statistics are fresh.
             if attribute == "bias":
                 values[slot] = torch.full(growth.shape(slot), bias)
             elif isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
@@ -108,7 +110,7 @@ class GradMax(Initialiser):
         return values
 
     def _directions(self, matrix: Tensor, growth: Growth) -> Tensor:
-        """Of shape (count, entries of a fan-out): unit vectors."""
+        """Return unit vectors for the new fan-outs, of shape (count, entries of a fan-out)."""
         _, strengths, vectors = torch.linalg.svd(matrix, full_matrices=False)
         rank = int((strengths > strengths[0] * max(matrix.shape) * torch.finfo(matrix.dtype).eps).sum())
         if rank == 0:
@@ -129,16 +131,17 @@ class GradMax(Initialiser):
 
 
 def _gradient_matrix(trials: Trials, silent: Pass, muted: dict[Slot, Tensor], gradients: dict[str, Tensor]) -> Tensor:
-    """Of shape (entries of a fan-in, entries of a fan-out): how the gradient of a fan-in depends on the fan-out."""
+    """Return M: how the gradient of a fan-in depends on the fan-out, (entries of a fan-in, entries of a fan-out)."""
     weights = [muted[slot] for slot in trials.fan_in]
     entries = trials.existing(trials.fan_out).shape[1]
     columns = []
+    # One unit vector of a fan-out for each unit that can be tried at once: each gives a column of M.
     for block in torch.split(torch.eye(entries), trials.places):
         added = trials.read(silent, trials.to_values(trials.fan_out, block))
         slope = sum((added[reader] * gradients[reader]).sum() for reader in added)
         assert isinstance(slope, Tensor)
-        found = torch.autograd.grad(slope, weights, retain_graph=True, materialize_grads=True)
-        rows = [to_rows(slot, grad)[: len(block)] for slot, grad in zip(trials.fan_in, found, strict=True)]
+        grads = torch.autograd.grad(slope, weights, retain_graph=True, materialize_grads=True)
+        rows = [to_rows(slot, grad)[: len(block)] for slot, grad in zip(trials.fan_in, grads, strict=True)]
         columns.append(torch.cat(rows, dim=1))
     matrix = torch.cat(columns).T
     return matrix.to(torch.promote_types(matrix.dtype, torch.float32))
@@ -161,7 +164,7 @@ def _refuse_changed(trials: Trials, seen: Pass, silent: Pass, fan_out: Tensor) -
 
 
 def _size(outputs: Tensor) -> float:
-    """Their root mean square."""
+    """Return the root mean square of outputs."""
     return float(outputs.float().square().mean().sqrt())
 
 

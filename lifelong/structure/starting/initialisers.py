@@ -1,4 +1,4 @@
-"""How new units start. Each initialiser names its source; those that need data are in files of their own."""
+"""Says how new units start. Each initialiser names its source; those that need data have files of their own."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Growth:
-    """What an initialiser is asked for: values for `count` new (or reinitialised) units of a layer.
+    """Says what an initialiser is asked for: values for `count` new (or reinitialised) units of a layer.
 
     Attributes:
-        structure: the network, before the change.
+        structure: the structure, before the change.
         layer: the layer, before the change.
-        count: how many units.
-        sizes: the shape that each tensor of the layer's slots has after the change.
-        places: for each slot, of shape (count, width): where the new units will lie.
-        maps: the index maps of each tensor.
+        count: how many units are asked for.
+        sizes: the shape that each tensor of the layer's slots has after the change, by its name.
+        places: where the new units will lie in each slot, of shape (count, width).
+        maps: the index maps of each tensor, by its name.
         renewed: the numbers of the units that start again; empty where units are created.
     """
 
@@ -45,28 +45,30 @@ class Growth:
     renewed: tuple[int, ...] = ()
 
     def shape(self, slot: Slot) -> tuple[int, ...]:
-        """Of the new values in a slot: the tensor's new shape, with count x width along the slot's dimension.
+        """Return the shape of the new values in a slot: the tensor's, with count x width along the slot's dimension.
 
-        Along that dimension the values are ordered by unit, then by the unit's positions.
+        Along that dimension the values are ordered by unit, then by the unit's positions. For two new channels in a
+        linear layer of shape (10, n) that reads their flattened 2 x 2 maps, it is (10, 8).
         """
         sizes = list(self.sizes[slot.tensor])
         sizes[slot.dim] = self.count * slot.width
         return tuple(sizes)
 
     def without(self, *roles: Role) -> Growth:
-        """The same, for an initialiser that need not think of the slots of these roles."""
+        """Return the same without the slots of these roles, for an initialiser that does not fill them."""
         slots = tuple(slot for slot in self.layer.slots if slot.role not in roles)
         return replace(self, layer=replace(self.layer, slots=slots))
 
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """Values for new units.
+    """Holds values for new units.
 
     Attributes:
-        values: for every slot of the layer, of `Growth.shape(slot)`. Where two slots of one tensor cross, the later one
-            in `layer.slots` holds; a frozen unit's synapses from new units are zero whatever is said here.
-        scale: of shape (units,), float64: a factor on the fan-out of each existing unit; None leaves them as they are.
+        values: the values for every slot of the layer, of shape `Growth.shape(slot)`. Where two slots of one tensor
+            cross, the later one in `layer.slots` holds. A frozen unit's synapses from new units are zero whatever is
+            said here.
+        scale: a factor on the fan-out of each existing unit, float64 of shape (units,); None leaves them as they are.
     """
 
     values: Mapping[Slot, Tensor]
@@ -74,14 +76,17 @@ class Start:
 
 
 class Initialiser(ABC):
-    """How new units start."""
+    """Says how new units start."""
 
     @abstractmethod
     def start(self, growth: Growth) -> Start:
-        """Values for the new units.
+        """Return values for the new units.
+
+        Args:
+            growth: which units, of which layer.
 
         Raises:
-            StructureError: if this layer's units cannot start so.
+            StructureError: if this layer's units cannot start in this way.
         """
 
 
@@ -94,23 +99,29 @@ def check_initialiser(new: object) -> None:
 
 @dataclass(frozen=True)
 class Fresh(Initialiser):
-    """As the layer was first initialised: by default as torch's own constructor of the layer draws its parameters.
+    """Starts units as the layer was first initialised: by default as torch's constructor of the layer draws them.
 
-    Parameters of modules that are not torch's start with the mean and the standard deviation of the existing entries;
-    this is our choice, for their first distribution cannot be known.
+    Parameters of modules that are not torch's are drawn from a normal distribution with the mean and the standard
+    deviation of the existing entries. This is our choice, because their first distribution cannot be known.
+
+    >>> from lifelong.structure import Structure, create_units
+    >>> network = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
+    >>> _ = create_units(Structure(network, torch.zeros(1, 3)), "0", 2, Fresh())
+    >>> network[2].weight[:, 5:].count_nonzero().item()
+    4
 
     Args:
         weights: how the network draws its weights, if not as torch does: an initialiser of `torch.nn.init`, with its
             arguments bound (`partial(nn.init.kaiming_normal_, mode="fan_out")`). It gets a tensor of the weight's new
             shape.
-        generator: where the rest is drawn, on the CPU; torch's global one by default.
+        generator: draws everything else, on the CPU; torch's global one by default.
     """
 
     weights: Callable[[Tensor], object] | None = None
     generator: Generator | None = None
 
     def start(self, growth: Growth) -> Start:
-        """Drawn values for every slot."""
+        """Return drawn values for every slot."""
         return Start({slot: self._values(growth, slot) for slot in growth.layer.slots})
 
     def _values(self, growth: Growth, slot: Slot) -> Tensor:
@@ -118,12 +129,14 @@ class Fresh(Initialiser):
         module, attribute = owner(growth.structure.network, slot.tensor)
         tensor = tensor_of(growth.structure.network, slot.tensor)
         if self.weights is not None and slot.role is not Role.OWN and tensor.dim() > 1:
+            # The whole weight is drawn, so that its fan-in and fan-out count, and a part of it is taken.
             whole = torch.empty(full)
             self.weights(whole)
             return whole.narrow(slot.dim, 0, shape[slot.dim])
         drawn = draw(module, attribute, shape, full, self.generator)
         if drawn is not None:
             return drawn
+        # An unknown module: a constant goes on, and everything else gets the existing entries' moments.
         existing = tensor.detach().float().cpu()
         if bool((existing == existing.flatten()[0]).all()):
             return existing.flatten()[:1].expand(shape)
@@ -136,9 +149,16 @@ class Fresh(Initialiser):
 
 @dataclass(frozen=True)
 class ZeroFanOut(Initialiser):
-    """Nothing reads the new units yet: the network's function is preserved, up to rounding. Their fan-out learns first.
+    """Lets nothing read the new units yet: the network's function is preserved, up to rounding.
 
-    Used by continual backpropagation (Dohare et al. 2024, Nature 632, Algorithm 1), among many others.
+    Their fan-out learns first. Continual backpropagation uses it (Dohare et al. 2024, Nature 632, Algorithm 1), among
+    many others.
+
+    >>> from lifelong.structure import Structure, create_units
+    >>> network = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
+    >>> _ = create_units(Structure(network, torch.zeros(1, 3)), "0", 2, ZeroFanOut())
+    >>> network[2].weight[:, 5:].count_nonzero().item()
+    0
 
     Args:
         fan_in: how everything but the fan-out starts.
@@ -147,10 +167,10 @@ class ZeroFanOut(Initialiser):
     fan_in: Initialiser = Fresh()
 
     def start(self, growth: Growth) -> Start:
-        """The values of `fan_in`, and zeros.
+        """Return the values of `fan_in`, and zeros.
 
         Raises:
-            StructureError: if fan-in and fan-out are tied: all would be zero, and never learn.
+            StructureError: if fan-in and fan-out are tied, because all would be zero, and never learn.
         """
         if growth.layer.slots_of(Role.TIED):
             raise StructureError(f"{growth.layer.name!r}: its weights are tied, so that fan-out cannot be zero alone")
@@ -161,16 +181,22 @@ class ZeroFanOut(Initialiser):
 
 @dataclass(frozen=True)
 class Copy(Initialiser):
-    """Copies of existing units, which share the fan-out of what they copy: Net2WiderNet (Chen, Goodfellow & Shlens
-    2016, arXiv:1511.05641, section 2.2).
+    """Copies existing units, which share their fan-out with their copies: Net2WiderNet (Chen, Goodfellow & Shlens 2016,
+    arXiv:1511.05641, section 2.2).
 
     The network's function is preserved up to rounding, as long as there is no noise.
 
+    >>> from lifelong.structure import Structure, create_units
+    >>> network = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
+    >>> _ = create_units(Structure(network, torch.zeros(1, 3)), "0", 2, Copy([4, 1]))
+    >>> network[0].weight[5:].equal(network[0].weight[[4, 1]])
+    True
+
     Args:
-        units: which one each new unit copies; drawn with replacement by default, as in the paper.
-        noise: standard deviation of what is added to the copies' fan-in, relative to that of the copied weights.
-            Without any, twins stay twins, unless dropout tells them apart.
-        generator: where units and noise are drawn, on the CPU.
+        units: which unit each new one copies; drawn with replacement by default, as in the paper.
+        noise: the standard deviation of what is added to the copies' fan-in, relative to that of the copied weights, at
+            least 0. Without noise a unit and its copy stay the same, unless dropout tells them apart.
+        generator: draws units and noise, on the CPU; torch's global one by default.
     """
 
     units: Sequence[int] | None = None
@@ -178,10 +204,11 @@ class Copy(Initialiser):
     generator: Generator | None = None
 
     def start(self, growth: Growth) -> Start:
-        """Copied values, and by how much the fan-out of the copied units shrinks.
+        """Return copied values, and by how much the fan-out of the copied units shrinks.
 
         Raises:
-            StructureError: if fan-in and fan-out are tied, `units` names another number of units, or units start again.
+            StructureError: if fan-in and fan-out are tied, `units` does not name `count` units of the layer, the noise
+                is negative, or units start again.
         """
         layer = growth.layer
         if growth.renewed:
@@ -198,6 +225,7 @@ class Copy(Initialiser):
                 raise StructureError(f"{layer.name!r} has units 0 to {layer.units - 1}, there is no unit {wrong[0]}")
         if len(sources) != growth.count:
             raise StructureError(f"{layer.name!r}: {growth.count} units cannot copy {len(sources)}")
+        # A unit with c copies gives each of them, and itself, 1 / (c + 1) of its fan-out: the sum stays what it was.
         share = 1 / (1.0 + torch.bincount(sources, minlength=layer.units).double())
         values = {slot: self._values(growth, slot, sources, share) for slot in layer.slots}
         return Start(values, scale=share)
@@ -215,10 +243,11 @@ class Copy(Initialiser):
 
 
 def _copied(growth: Growth, slot: Slot, sources: Tensor) -> Tensor:
-    """The entries of the copied units; where a tensor has units along two dimensions, along the other one too."""
+    """Return the entries of the copied units, also along the other dimension where a tensor has units along two."""
     tensor = tensor_of(growth.structure.network, slot.tensor).detach()
     for other in growth.layer.slots:
         if other.tensor == slot.tensor and other is not slot:
+            # A copy of a unit that reads its own layer reads the copies, too, as its original reads the originals.
             index = growth.maps[slot.tensor][other.dim].clone()
             index[growth.places[other]] = other.positions[sources]
             tensor = tensor.index_select(other.dim, index.to(tensor.device))

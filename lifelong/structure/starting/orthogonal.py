@@ -1,5 +1,5 @@
-"""New units that do what the existing ones do not: NORTH* (Maile, Rachelson, Luga & Wilson 2022, "When, where, and how
-to add new neurons to ANNs", AutoML-Conf, arXiv:2202.08539).
+"""Starts units that do what the existing ones do not: NORTH* (Maile, Rachelson, Luga & Wilson 2022, "When, where, and
+how to add new neurons to ANNs", AutoML-Conf, arXiv:2202.08539).
 
 Nothing reads the new units yet, as in the authors' code: the network's function is preserved exactly.
 """
@@ -23,7 +23,14 @@ from lifelong.structure.starting.trials import Trials, Values, from_rows, to_row
 
 @dataclass(frozen=True)
 class OrthogonalWeights(Initialiser):
-    """NORTH-Weight: fan-in orthogonal to that of the existing units and of each other; fan-out zero.
+    """NORTH-Weight starts with fan-in orthogonal to that of the existing units and of each other, and zero fan-out.
+
+    >>> from lifelong.structure import Structure, create_units
+    >>> network = nn.Sequential(nn.Linear(8, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> _ = create_units(Structure(network, torch.zeros(1, 8)), "0", 2, OrthogonalWeights())
+    >>> overlaps = network[0].weight[:3] @ network[0].weight[3:].T
+    >>> bool((overlaps.abs() < 1e-5).all())
+    True
 
     The directions are random in the space that is left. Once the existing units' fan-ins span all of it, each further
     unit gets the direction that overlaps least with all units so far: the one with the smallest sum of squared cosines.
@@ -31,16 +38,16 @@ class OrthogonalWeights(Initialiser):
     that of the random draw). Biases and all else are fresh.
 
     Args:
-        generator: where directions are drawn, on the CPU.
+        generator: draws directions, on the CPU; torch's global one by default.
     """
 
     generator: Generator | None = None
 
     def start(self, growth: Growth) -> Start:
-        """Orthogonal fan-in, layer by layer where several make the units together.
+        """Return orthogonal fan-in, layer by layer where several make the units together.
 
         Raises:
-            StructureError: if the layer's fan-in is no weight, or tied to its fan-out.
+            StructureError: if the layer's units have no fan-in of their own, or one that is tied to their fan-out.
         """
         if not growth.layer.slots_of(Role.FAN_IN):
             raise StructureError(f"{growth.layer.name!r}: its units have no fan-in of their own")
@@ -62,21 +69,21 @@ class OrthogonalWeights(Initialiser):
 
 @dataclass(frozen=True)
 class OrthogonalActivations(Initialiser):
-    """NORTH-Select: of many random units, those whose activations on a batch are most orthogonal to the existing ones;
-    fan-out zero.
+    """NORTH-Select starts with those of many random units whose activations on a batch are most orthogonal to the
+    existing units', and with zero fan-out.
 
-    The measure is the share of a candidate's activations, as those see them that read the layer, that lies outside the
-    span of the existing units' activations: the sine of the angle between them. We choose greedily, each new unit
-    counting as an existing one for the next, where the authors' code ranks all candidates once; and by the share, not
-    by the length, so that large activations are not preferred. The candidates are fresh, with fan-ins of the existing
+    The measure is the share of a candidate's activations, as they are read from the layer, that lies outside the span
+    of the existing units' activations: the sine of the angle between them. We choose greedily: each new unit counts as
+    an existing one for the next, where the authors' code ranks all candidates once. And we choose by the share, not by
+    the length, so that large activations are not preferred. The candidates are fresh, with fan-ins of the existing
     ones' mean norm.
 
     Args:
-        closure: runs the network on a batch and returns the loss (which does not matter here). Needs more samples, or
-            places in them, than there are units, for any activations to lie outside the others' span.
+        closure: runs the network on a batch and returns the loss, which does not matter here. The batch needs more
+            samples, or places in them, than there are units: else no activations lie outside the others' span.
         candidates: how many are drawn in all; by default as many as in the authors' code, 100 for convolutions and 1000
-            for linear layers. The closure is run once for each as many of them as the layer has units.
-        generator: where candidates are drawn, on the CPU.
+            for linear layers. One run of the closure tries as many of them as the layer has units.
+        generator: draws candidates, on the CPU; torch's global one by default.
     """
 
     closure: Closure
@@ -84,7 +91,7 @@ class OrthogonalActivations(Initialiser):
     generator: Generator | None = None
 
     def start(self, growth: Growth) -> Start:
-        """The most orthogonal candidates.
+        """Return the most orthogonal candidates.
 
         Raises:
             StructureError: if units cannot be tried in this layer, or more are asked for than there are candidates.
@@ -113,20 +120,22 @@ class OrthogonalActivations(Initialiser):
 
 
 def _orthogonal_directions(rows: Tensor, count: int, generator: Generator | None) -> Tensor:
-    """Of shape (count, entries): unit vectors, orthogonal to the rows and each other as far as there is room."""
+    """Return unit vectors, orthogonal to the rows and each other as far as there is room: (count, entries)."""
     rows = nn.functional.normalize(rows, dim=1)
-    found = rows.new_empty(0, rows.shape[1])
-    while len(found) < count:
-        _, overlaps, basis = torch.linalg.svd(torch.cat([rows, found]), full_matrices=False)
+    directions = rows.new_empty(0, rows.shape[1])
+    while len(directions) < count:
+        # The right singular vectors, by how much the rows overlap with them: those with none are free.
+        _, overlaps, basis = torch.linalg.svd(torch.cat([rows, directions]), full_matrices=False)
         spanned = basis[overlaps > 1e-6]
         room = rows.shape[1] - len(spanned)
         if room:
-            drawn = torch.randn(min(room, count - len(found)), rows.shape[1], generator=generator, dtype=rows.dtype)
+            more = min(room, count - len(directions))
+            drawn = torch.randn(more, rows.shape[1], generator=generator, dtype=rows.dtype)
             new = torch.linalg.qr((drawn - drawn @ spanned.T @ spanned).T).Q.T
-        else:
+        else:  # no room: the direction with the smallest sum of squared cosines
             new = basis[-1:]
-        found = torch.cat([found, new])
-    return found
+        directions = torch.cat([directions, new])
+    return directions
 
 
 def _activations(trials: Trials, values: Values, block: Tensor) -> Tensor:
@@ -134,7 +143,7 @@ def _activations(trials: Trials, values: Values, block: Tensor) -> Tensor:
 
 
 def _select(values: Values, units: Tensor) -> dict[Slot, Tensor]:
-    """The values of some of the units."""
+    """Return the values of some of the units."""
     chosen = {}
     for slot, value in values.items():
         places = units[:, None] * slot.width + torch.arange(slot.width)
@@ -143,7 +152,16 @@ def _select(values: Values, units: Tensor) -> dict[Slot, Tensor]:
 
 
 def _most_orthogonal(existing: Tensor, candidates: Tensor, count: int) -> Tensor:
-    """The numbers of the candidates, all of shape (units, patterns), furthest outside the span, one by one."""
+    """Choose the candidates furthest outside the span of the existing units, one by one.
+
+    Args:
+        existing: their activations, of shape (units, patterns).
+        candidates: the candidates' activations, of shape (candidates, patterns).
+        count: how many to choose.
+
+    Returns:
+        The numbers of the chosen ones, int64 of shape (count,).
+    """
     _, strengths, basis = torch.linalg.svd(existing.double(), full_matrices=False)
     basis = basis[strengths > strengths[0] * 1e-6]
     outside = nn.functional.normalize(candidates.double(), dim=1)
@@ -153,6 +171,7 @@ def _most_orthogonal(existing: Tensor, candidates: Tensor, count: int) -> Tensor
         shares = outside.norm(dim=1)
         shares[chosen] = -1
         chosen.append(int(shares.argmax()))
+        # The chosen one widens the span: what the others have along it no longer counts.
         direction = nn.functional.normalize(outside[chosen[-1]], dim=0)
         outside = outside - torch.outer(outside @ direction, direction)
     return torch.tensor(chosen)
