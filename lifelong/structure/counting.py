@@ -74,7 +74,7 @@ class NetworkTally(Tally):
     layers: Mapping[str, Tally]
 
 
-Found = dict[str | None, Counter[str]]
+Counts = dict[str | None, Counter[str]]
 """What was counted so far, by layer; under None what belongs to no layer."""
 
 
@@ -104,23 +104,23 @@ def count(network: nn.Module, *inputs: Any) -> NetworkTally:
     Returns:
         The counts, as Python integers. What the network itself raises on inputs that it cannot take is passed on.
     """
-    found: Found = defaultdict(Counter)
+    counts: Counts = defaultdict(Counter)
     masked = {id(tensor_of(network, name)): mask for name, mask in masks(network).items()}
-    _count_parameters(network, masked, found)
-    _count_units(network, masked, found)
+    _count_parameters(network, masked, counts)
+    _count_units(network, masked, counts)
     layers = {module: name for name, module in network.named_modules() if _has_parameters(module)}
     with _undisturbed(network, inputs) as (buffers, examples), _Calls(layers) as calls:
-        with torch.no_grad(), _Products(network, masked, calls, found):
+        with torch.no_grad(), _Products(network, masked, calls, counts):
             network(*examples)
         _set_training(network)
         kept = _Kept([*network.parameters(), *buffers.values()], calls)
         with torch.enable_grad(), saved_tensors_hooks(kept.pack, kept.unpack):
             output = network(*examples)
-        total = kept.tally(found)
+        total = kept.tally(counts)
         del output  # its graph held what is kept
-    whole = sum(found.values(), Counter[str]())
+    whole = sum(counts.values(), Counter[str]())
     whole["activation_bytes"] = total
-    return NetworkTally(**whole, layers={name: Tally(**found[name]) for name in layers.values()})
+    return NetworkTally(**whole, layers={name: Tally(**counts[name]) for name in layers.values()})
 
 
 def _has_parameters(module: nn.Module) -> bool:
@@ -130,11 +130,11 @@ def _has_parameters(module: nn.Module) -> bool:
 # --- what is there ----------------------------------------------------------------------------------------------------
 
 
-def _count_parameters(network: nn.Module, masked: Mapping[int, Tensor], found: Found) -> None:
+def _count_parameters(network: nn.Module, masked: Mapping[int, Tensor], counts: Counts) -> None:
     for name, parameter in network.named_parameters():
         size = parameter.numel()
         live = _live(parameter, masked)
-        layer = found[name.rpartition(".")[0]]
+        layer = counts[name.rpartition(".")[0]]
         layer.update(parameters=size, live_parameters=live)
         if parameter.dim() > 1:
             layer.update(synapses=size, live_synapses=live)
@@ -145,7 +145,7 @@ def _live(parameter: Tensor, masked: Mapping[int, Tensor]) -> int:
     return parameter.numel() if mask is None else int(mask.sum())
 
 
-def _count_units(network: nn.Module, masked: Mapping[int, Tensor], found: Found) -> None:
+def _count_units(network: nn.Module, masked: Mapping[int, Tensor], counts: Counts) -> None:
     for name, module in network.named_modules():
         weight = module._parameters.get("in_proj_weight" if isinstance(module, nn.MultiheadAttention) else "weight")
         if weight is None or (shape := _by_units(module, weight)) is None:
@@ -153,7 +153,7 @@ def _count_units(network: nn.Module, masked: Mapping[int, Tensor], found: Found)
         mask = masked.get(id(weight))
         # A unit lives if any entry that it reads with does: the unit's dimensions are kept, all others reduced.
         live = shape[1] * shape[3] if mask is None else int(mask.reshape(shape).any(dim=4).any(dim=2).any(dim=0).sum())
-        found[name].update(units=shape[1] * shape[3], live_units=live)
+        counts[name].update(units=shape[1] * shape[3], live_units=live)
 
 
 def _by_units(module: Any, weight: Tensor) -> tuple[int, int, int, int, int] | None:
@@ -228,7 +228,7 @@ class _Calls:
 class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts multiply-accumulates; those of a product with a weight count for the layer that has the weight."""
 
-    def __init__(self, network: nn.Module, masked: Mapping[int, Tensor], calls: _Calls, found: Found) -> None:
+    def __init__(self, network: nn.Module, masked: Mapping[int, Tensor], calls: _Calls, counts: Counts) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         # By storage, because a product gets a view of the weight (its transpose), not the weight.
         self._weights = {
@@ -237,7 +237,7 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if weight.dim() > 1
         }
         self._calls = calls
-        self._found = found
+        self._counts = counts
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -245,7 +245,7 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if formula is not None:
             macs = formula(*args, **(kwargs or {}), out_val=out) // 2  # a multiplication and an addition
             layer, live, whole = self._weight_among(args)
-            self._found[layer].update(macs=macs, live_macs=macs * live // whole)
+            self._counts[layer].update(macs=macs, live_macs=macs * live // whole)
         return out
 
     def _weight_among(self, args: Any) -> tuple[str | None, int, int]:
@@ -275,12 +275,12 @@ class _Kept:
     def unpack(self, tensor: Tensor) -> Tensor:
         return tensor
 
-    def tally(self, found: Found) -> int:
+    def tally(self, counts: Counts) -> int:
         """Note each layer's bytes; return the network's."""
         whole: dict[StorageWeakRef, int] = {}
         for layer, sizes in self._sizes.items():
             # What has expired was kept for a moment only, within the forward pass.
             alive = {storage: size for storage, size in sizes.items() if not storage.expired()}  # type: ignore[no-untyped-call]
-            found[layer].update(activation_bytes=sum(alive.values()))
+            counts[layer].update(activation_bytes=sum(alive.values()))
             whole |= alive
         return sum(whole.values())

@@ -24,7 +24,7 @@ Maps = Mapping[int, Tensor]
 
 
 class StructureOperator(StrEnum):
-    """What was done to a layer. It knows where each of the layer's units goes.
+    """Names what was done to a layer. It knows where each of the layer's units goes.
 
     >>> StructureOperator("create units") is StructureOperator.CREATE_UNITS
     True
@@ -59,7 +59,7 @@ class StructureOperator(StrEnum):
         raise unknown("operator", str(value), cls)
 
     def unit_map(self, before: int, units: tuple[int, ...]) -> Tensor:
-        """For each unit of the layer the number that it had before, or `NEW`.
+        """Return for each unit of the layer the number that it had before, or `NEW`.
 
         Args:
             before: how many units the layer had.
@@ -132,11 +132,11 @@ class Change:
 
     @property
     def restarted(self) -> tuple[int, ...]:
-        """The numbers of the units that start again in their places."""
+        """Return the numbers of the units that start again in their places; none unless they were reinitialised."""
         return self.units if self.operator is StructureOperator.REINITIALISE_UNITS else ()
 
     def unit_map(self, units: int) -> Tensor:
-        """For each unit of the changed layer the number that it had before, or `NEW`.
+        """Return for each unit of the changed layer the number that it had before, or `NEW`.
 
         Args:
             units: how many units the layer had before.

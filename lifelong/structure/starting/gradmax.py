@@ -30,6 +30,14 @@ class GradMax(Initialiser):
     as in the paper. We get M by differentiating through what really lies between the two, pooling and flattening
     included, where the authors' code falls back to random weights. M holds for plain gradient descent, in eval mode.
 
+    >>> from lifelong.structure import Structure, create_units
+    >>> network = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))
+    >>> x, y = torch.randn(8, 3), torch.randn(8, 2)
+    >>> new = GradMax(lambda: nn.functional.mse_loss(network(x), y))
+    >>> _ = create_units(Structure(network, x), "0", 1, new)
+    >>> network[0].weight[5].count_nonzero().item(), bool(network[2].weight[:, 5].norm() > 0)
+    (0, True)
+
     Where the paper is silent, or torch differs, we chose:
 
     - The paper needs an activation with slope 1 at zero. torch's relu has slope 0 there: a unit without fan-in would

@@ -29,6 +29,16 @@ class ResidualFit(Initialiser):
     the largest S stays. In a convolution patterns are samples and places, and S has a term for each entry of the
     kernel.
 
+    >>> from lifelong.structure import Structure, create_units
+    >>> network = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.Tanh(), torch.nn.Linear(5, 2))
+    >>> _ = torch.manual_seed(0)
+    >>> x, y = torch.randn(20, 3), torch.randn(20, 2)
+    >>> loss = lambda: torch.nn.functional.mse_loss(network(x), y)
+    >>> before = loss().item()
+    >>> _ = create_units(Structure(network, x), "0", 1, ResidualFit(loss))
+    >>> loss().item() < before
+    True
+
     The paper has squared errors, sigmoid units and one layer of outputs. For everything else we chose:
 
     - The residual is the negative gradient of the loss at the outputs of the modules that read the units (Friedman
