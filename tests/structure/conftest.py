@@ -143,7 +143,7 @@ class Animal:
     inputs: Callable[[int], tuple[Any, ...]]
 
     def __call__(self, seed: int = 0, dtype: torch.dtype = torch.float32) -> nn.Module:
-        """The network with the weights of a seed, and normalisation that has seen something."""
+        """Return the network with the weights of a seed, and normalisation whose statistics are not the first ones."""
         torch.manual_seed(seed)
         network = self.make().to(dtype)
         for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
@@ -154,7 +154,7 @@ class Animal:
         return network
 
     def example(self, samples: int = 4, seed: int = 1, dtype: torch.dtype = torch.float32) -> tuple[Any, ...]:
-        """Inputs of the network."""
+        """Return inputs of the network."""
         torch.manual_seed(seed)
         return tuple(value.to(dtype) if isinstance(value, Tensor) else value for value in self.inputs(samples))
 
@@ -198,7 +198,7 @@ _ZOO = {
 
 @pytest.fixture(scope="session")
 def zoo() -> dict[str, Animal]:
-    """The networks by name."""
+    """Return the networks by name."""
     return _ZOO
 
 

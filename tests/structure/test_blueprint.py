@@ -58,7 +58,7 @@ def rebuilt(network: nn.Module, fresh: nn.Module) -> nn.Module:
 
 
 def assert_alike(network: nn.Module, other: nn.Module, inputs: tuple[Any, ...]) -> None:
-    """In structure, in what is held, in outputs, and in what a training pass does to statistics."""
+    """Check that two networks agree in structure, marks, outputs, and in what a training pass does to statistics."""
     assert blueprint(other) == blueprint(network)
     assert repr(other) == repr(network)
     for one, two in ((masks(network), masks(other)), (marks(network), marks(other))):
@@ -206,7 +206,7 @@ def changed() -> nn.Module:
 
 
 def original() -> nn.Module:
-    """What its constructor makes."""
+    """Return the network as its constructor makes it."""
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
 
 

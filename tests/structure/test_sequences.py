@@ -59,19 +59,19 @@ class Sequence:
         self.structure = Structure(self.network, *self.inputs, optimizer=self.optimizer)
 
     def outputs(self) -> Tensor:
-        """In eval mode, of a copy."""
+        """Return what a copy of the network returns in eval mode."""
         with torch.no_grad():
             return deepcopy(self.network).eval()(*self.inputs)
 
     def train(self, steps: int) -> None:
-        """A few steps."""
+        """Train for a few steps."""
         for _ in range(steps):
             self.optimizer.zero_grad()
             self.network(*self.inputs).tanh().square().mean().backward()
             self.optimizer.step()
 
     def choose(self) -> tuple[str, Layer, Callable[[], Any]] | None:
-        """An operator, the layer that it is for, and the call."""
+        """Choose an operator and a layer; return both, and the call."""
         layers = [layer for layer in self.structure.layers.values() if not layer.fixed]
         if not layers:
             return None
@@ -100,7 +100,7 @@ class Sequence:
         return name, layer, calls[name]
 
     def assert_consistent(self) -> None:
-        """The optimizer trains each parameter once, with state of its shape; another analysis sees the same layers."""
+        """Check that each parameter is trained once, with state of its shape, and that a new analysis sees the same."""
         trained = [id(parameter) for group in self.optimizer.param_groups for parameter in group["params"]]
         assert sorted(trained) == sorted(id(parameter) for parameter in self.network.parameters())
         for parameter, state in self.optimizer.state.items():
@@ -122,7 +122,7 @@ class Sequence:
 
 
 def held(network: nn.Module) -> dict[str, Tensor]:
-    """The values of frozen entries."""
+    """Return the values of frozen entries."""
     found = {}
     for name, mark in marks(network).items():
         tensor = tensor_of(network, name).detach()

@@ -107,7 +107,7 @@ def _cut(new: Tensor, rows: Any, columns: Any, kept: list[int]) -> Tensor:
 
 
 def _moved(value: Any, old: Tensor, new: Tensor, rows: Any, columns: Any, kept: list[int], kind: str) -> Any:
-    """An entry of the optimizer's state in the new parameter's shape; Adagrad begins with 0.1, the others with 0."""
+    """Return an entry of the optimizer's state in the new shape; Adagrad begins with 0.1, the others with 0."""
     if not isinstance(value, Tensor) or value.shape != old.shape:
         return deepcopy(value)
     moved = torch.full_like(new, 0.1 if kind == "adagrad" else 0.0).detach()

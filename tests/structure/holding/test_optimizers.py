@@ -68,7 +68,7 @@ def trained(
 
 
 def change_units(net: nn.Module, index: list[int]) -> tuple[Change, dict[str, tuple[Parameter, Parameter]]]:
-    """A change of the hidden units by hand; new weights are drawn."""
+    """Change the hidden units by hand; new weights are drawn."""
     change = Change("create units", "0", maps={name: {dim: torch.tensor(index)} for name, dim in ALONG.items()})
     replaced = {}
     for name, dim in ALONG.items():
@@ -89,7 +89,7 @@ def copy_by_hand(old: Tensor, new: Tensor, maps: dict[int, list[int]]) -> None:
 
 
 def state_by_hand(optimizer: optim.Optimizer, old: Parameter, new: Parameter, index: list[int], dim: int) -> dict:
-    """The state that the oracle has: each entry copied, or what a fresh parameter's first step would find."""
+    """Return the oracle's state: each entry copied, or what a fresh parameter's first step would find."""
     carried = {}
     group = optimizer.param_groups[0]
     starts = {"sum": group.get("initial_accumulator_value"), "step_size": group["lr"]}

@@ -16,7 +16,7 @@ from lifelong.structure import Structure, remove_units
 
 
 def pruned(network: nn.Module, inputs: Tensor, layer: str, units: list[int]) -> nn.Module:
-    """A copy without these units, made by torch-pruning."""
+    """Return a copy without these units, made by torch-pruning."""
     network = deepcopy(network)
     module = network.get_submodule(layer)
     graph = torch_pruning.DependencyGraph().build_dependency(network, example_inputs=inputs)
@@ -35,7 +35,7 @@ def chain() -> nn.Module:
 
 
 def assert_agreement(network: nn.Module, inputs: Tensor, layer: str, units: list[int]) -> None:
-    """The same tensors, bit for bit."""
+    """Check that both have the same tensors, bit for bit."""
     theirs = pruned(network, inputs, layer, units).state_dict()
     remove_units(Structure(network, inputs), layer, units)
     ours = network.state_dict()

@@ -17,7 +17,7 @@ PLAIN = ["mlp", "mlp-batchnorm", "cnn-batchnorm", "separable", "upsampling", "re
 
 
 def train(network: nn.Module, optimizer: Optimizer, inputs: tuple[Any, ...]) -> None:
-    """A few steps towards zero."""
+    """Train for a few steps towards zero."""
     for _ in range(5):
         optimizer.zero_grad()
         network(*inputs).square().mean().backward()

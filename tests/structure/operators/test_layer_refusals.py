@@ -20,7 +20,7 @@ from lifelong.structure.structure import Structure
 
 
 def _snapshot(network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, ...]:
-    """What must not change, by identity where that can be told."""
+    """Return what must not change: the identities of objects, and copies of values."""
     return (
         [(name, id(module), type(module), module.training) for name, module in network.named_modules()],
         [(name, id(tensor), tensor.clone()) for name, tensor in network.state_dict(keep_vars=True).items()],

@@ -47,14 +47,14 @@ properties = settings(
 
 
 def outputs(network: nn.Module, inputs: tuple[Any, ...], training: bool) -> Tensor:
-    """What a copy of the network returns, so that its statistics stay."""
+    """Return what a copy of the network returns, so that its statistics stay."""
     network = deepcopy(network).train(training)
     with torch.no_grad():
         return network(*inputs)
 
 
 def tensors(network: nn.Module) -> dict[str, Tensor]:
-    """A copy of everything in a network's state."""
+    """Return a copy of everything in a network's state."""
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
 

@@ -20,14 +20,14 @@ EMBED, HEADS, SIZE = 12, 3, 4
 
 
 def freed(module: nn.MultiheadAttention) -> nn.MultiheadAttention:
-    """A copy whose heads are free, or were."""
+    """Return a copy whose heads are freed, if they are not yet."""
     copy = deepcopy(module)
     free_heads(copy)
     return copy
 
 
 def without_head(module: nn.MultiheadAttention, head: int) -> nn.MultiheadAttention:
-    """A copy that lacks a head."""
+    """Return a copy that lacks a head."""
     copy = freed(module)
     size = copy.head_dim
     keep = torch.tensor([row for row in range(copy.num_heads * size) if row // size != head])
@@ -205,7 +205,7 @@ def test_copies_are_alike(copied: object) -> None:
 
 
 class Own(nn.MultiheadAttention):
-    """That may do anything."""
+    """Attends in a way that nobody knows."""
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ class Setting:
         return Structure(self.network, *self.inputs)
 
     def fan_in_gradients(self, layer: str) -> Tensor:
-        """Of shape (units, entries): what plain training would see, in eval mode."""
+        """Return the gradients that plain training would see, in eval mode, of shape (units, entries)."""
         network = deepcopy(self.network).eval()
         loss = (network(*self.inputs) - self.targets).square().mean()
         slots = self.structure().layer(layer).slots_of(Role.FAN_IN)

@@ -30,7 +30,7 @@ from lifelong.structure.starting.trials import to_rows
 
 @dataclass(frozen=True)
 class RandomFanOut(Initialiser):
-    """As GradMax, but with random directions of the same norms."""
+    """Starts units as GradMax does, but with random directions of the same norms."""
 
     like: GradMax
 

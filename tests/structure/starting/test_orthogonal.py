@@ -67,7 +67,7 @@ def test_units_that_read_their_own_layer_start_orthogonal_to_the_existing_ones(s
 
 
 def shares_outside(activations: Tensor, old: int) -> Tensor:
-    """For each unit after the first ones the sine of the angle between its activations and the span of those before."""
+    """Return, for each unit after the first, the sine of the angle from its activations to the span of those before."""
     shares = []
     for unit in range(old, len(activations)):
         basis, values = activations[:unit].T, activations[unit][:, None]

@@ -52,7 +52,7 @@ def test_the_loss_never_rises(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
 
 @pytest.mark.parametrize("case", ["linear", "convolution", "flattened"])
 def test_the_fan_out_is_the_least_squares_fit_of_the_error(squared_error: Callable[..., Any], case: str) -> None:
-    """For squared errors at a linear output: checked against the normal equations of the grown network."""
+    """Check squared errors at a linear output against the normal equations of the grown network."""
     network, batch = {
         "linear": (nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 3)), torch.randn(40, 6)),
         "convolution": (
