@@ -1,4 +1,4 @@
-"""The error of everything that is refused. The network is then exactly as it was."""
+"""`StructureError`: raised wherever a change or a network is refused. The network is then exactly as it was."""
 
 from __future__ import annotations
 

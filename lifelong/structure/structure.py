@@ -1,4 +1,4 @@
-"""`Structure`: a network whose structure may change while it trains."""
+"""`Structure` holds a network whose structure may change while it trains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator did to a network, and how any tensor that is shaped like a parameter is carried along.
+"""Records what an operator did to a network, and carries any tensor that is shaped like a parameter along.
 
 An index map is the whole idea. For each new position along a dimension it names the old position, or `NEW`. Where a
 layer of three units loses unit 1 and then gets one more, its maps are `[0, 2]` and `[0, 1, NEW]`. The same maps move

@@ -1,4 +1,4 @@
-"""Modules that stand in another's place: `Inserted` is it with a layer behind it, `Removed` is a translator at most.
+"""Modules that take another's place: `Inserted` adds a layer behind it, `Removed` leaves a translator or nothing.
 
 Each can be built again from plain data, around the module that a network's constructor makes.
 """

@@ -113,8 +113,8 @@ class HeadAttention(nn.MultiheadAttention):
         lengths = torch.tensor([len(sequence) for sequence in query.unbind()], device=padded.device)
         padding = torch.arange(padded.shape[1], device=padded.device) >= lengths[:, None]
         need_weights, average = weights
-        out, attended = self(padded, padded, padded, padding, need_weights, None, average)
-        return torch._nested_tensor_from_mask(out, ~padding), attended
+        out, attention = self(padded, padded, padded, padding, need_weights, None, average)
+        return torch._nested_tensor_from_mask(out, ~padding), attention
 
 
 def reason_against(module: nn.MultiheadAttention) -> str | None:

@@ -4,11 +4,11 @@ The operations are ATen's: all of torch's functions and modules are made of them
 torch's own tag. An operation without a rule fixes the units that pass through it, so that nothing is changed that is
 not understood.
 
-A rule gets the labels, the result and the arguments of one call. It labels the result and joins, or fixes, what must
-change together, or cannot. For `Linear(5, 2)` behind units with the labels 0 to 4, whose weight has 13 and 14 along its
-rows and 15 to 19 along its columns, `_matmul` sees a product of (n, 5) and (5, 2). It joins 0 with 15 to 4 with 19,
-because the product sums over both; it notes that 15 to 19 are a fan-out, and 13 and 14 a fan-in; and it labels the
-result, of shape (n, 2), with 13 and 14 along dimension 1.
+A rule gets the labels, the result and the arguments of one call. It labels the result, joins the labels that must
+change together, and fixes those that cannot change. For `Linear(5, 2)` behind units with the labels 0 to 4, whose
+weight has 13 and 14 along its rows and 15 to 19 along its columns, `_matmul` sees a product of (n, 5) and (5, 2). It
+joins 0 with 15 to 4 with 19, because the product sums over both; it notes that 15 to 19 are a fan-out, and 13 and 14 a
+fan-in; and it labels the result, of shape (n, 2), with 13 and 14 along dimension 1.
 
 Rules for operations that only rearrange entries are in `views`.
 """

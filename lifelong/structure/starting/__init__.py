@@ -1,1 +1,1 @@
-"""Says how new parts of a network start: by a law, as copies, or as a closure on data finds best."""
+"""Says how new parts of a network start: drawn at random, as copies, or chosen by what they do to some data."""
