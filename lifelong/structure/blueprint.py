@@ -156,6 +156,7 @@ def _new(network: nn.Module, name: str, shape: tuple[int, ...]) -> Tensor:
     old = tensor_of(network, name)
     if old.dim() != len(shape):
         raise StructureError(f"{name!r} has {old.dim()} dimensions here, and {len(shape)} in the blueprint")
+    # `load_state_dict` could not fill it afterwards.
     if attribute in module._non_persistent_buffers_set:
         raise StructureError(f"{name!r} has another shape in the blueprint, but its values are in no state_dict")
     drawn = draw(module, attribute, shape, shape)

@@ -176,6 +176,7 @@ class Change:
                 continue
             if self.sizes.get(name, tensor.shape) != tensor.shape:
                 raise StructureError(f"{name}: {_misfit(tensor)}, {tuple(self.sizes[name])}")
+            # What new entries are taken from may be on another device, or of another dtype.
             value = _filling(fill, name).to(tensor) if isinstance(fill, Mapping) else fill
             moved = carry_tensor(tensor, self.maps.get(name, {}), value, name)
             if name in self.reset:
@@ -188,6 +189,7 @@ class Change:
             if isinstance(fill, Mapping):
                 carried[name] = _filling(fill, name).clone()
             else:
+                # A new layer's tensors take device and dtype from the others.
                 carried[name] = next(iter(tensors.values()), torch.empty(0)).new_full(self.sizes[name], fill)
         return carried
 
@@ -276,6 +278,7 @@ def _gather(tensor: Tensor, maps: Maps) -> Tensor:
 
 def _fill_new(carried: Tensor, maps: Maps, fill: float | Tensor) -> None:
     for dim, index in maps.items():
+        # Where rows and columns are new, what they share is written twice, with the same values.
         new = (index == NEW).nonzero().flatten().to(carried.device)
         if isinstance(fill, Tensor):
             carried.index_copy_(dim, new, fill.expand(carried.shape).index_select(dim, new))
@@ -288,6 +291,7 @@ def _copy_runs(old: Tensor, new: Tensor, maps: list[tuple[int, Tensor]]) -> None
     if not maps:
         new.copy_(old)
         return
+    # A run along each dimension makes a block: recursion over dimensions finds all blocks.
     (dim, index), *others = maps
     for to, start, length in runs(index):
         _copy_runs(old.narrow(dim, start, length), new.narrow(dim, to, length), others)

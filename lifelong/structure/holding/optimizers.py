@@ -82,6 +82,7 @@ def add_parameters(
         like: a parameter of a neighbouring layer.
         names: the parameters' names, for an optimizer that was made from named ones; empty where not given.
     """
+    # A neighbour that is not trained is in no group.
     group, _ = _places(optimizer).get(id(like), (optimizer.param_groups[0], 0))
     for parameter, name in zip_longest(parameters, names, fillvalue=""):
         group["params"].append(parameter)
@@ -143,6 +144,7 @@ def _carry_state(
         carry_births(optimizer.state[old], old, change.maps.get(name, {}))
     state, same = optimizer.state.pop(old), old is new
     moved = {key: _moved(change, name, value, initial_state(group, key), same) for key, value in per_weight(old, state)}
+    # What the optimizer keeps once for a whole tensor, such as the count of steps, stays.
     optimizer.state[new] = {**state, **moved}
 
 

@@ -150,6 +150,7 @@ def remove_layer(structure: Structure, name: str, *, dim: int | None = None) -> 
     read, *others = flow.inputs or (None,)
     if read is None or flow.output is None or any(other is not None for other in others):
         raise StructureError(f"{name!r} does not read one tensor and return one: nothing can take its place")
+    # Without a translator the identity stays, which needs no sizes.
     spec: dict[str, Any] = {"translator": None}
     if read != flow.output:
         spatial = _spatial(structure, name, flow.output, dim)
@@ -236,7 +237,7 @@ def _activation(after: str, module: nn.Module, hidden: int | None, name: str | N
 
 def _end(module: nn.Module) -> nn.Module:
     """Return the part of a module whose result is the module's."""
-    # Only of a plain sequence is it sure that its last part returns what it returns.
+    # A plain sequence returns what its last part returns; other modules may not.
     while type(module).forward in (nn.Sequential.forward, Inserted.forward) and any(True for _ in module.children()):
         *_, module = module.children()
     return module
@@ -264,6 +265,7 @@ def _replace(
         _verify(structure, name)
         after = _tensors(network)
         change = _with_names(change, before, after)
+        # The optimizer is changed last, because it is not undone with the network.
         if optimizer is not None:
             carry_optimizer(optimizer, change, {})  # where it knows the parameters' names
             new = _parameters(after, change.added)

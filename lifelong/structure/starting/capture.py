@@ -79,6 +79,7 @@ def run(
     if not callable(closure):
         raise StructureError(f"the closure has to be a function that returns the loss, not a {type(closure).__name__}")
     seen = Pass()
+    # Dropout in a caller's own code may draw: the random numbers of all devices in use are put back.
     devices = {tensor.device for tensor in network.parameters() if tensor.device.type == "cuda"}
     # A hook that adds to outputs must not run outside of this pass: the stack takes everything back, error or not.
     with ExitStack() as stack:
