@@ -1,7 +1,8 @@
-"""How much a selection takes, where that changes in the course of training.
+"""Schedules: shares that change in the course of training.
 
-A plain number is the same share each time; that it is taken once is said by the trigger: `Every(...).at_most(1)`. Steps
-are updates over the whole stream.
+A selection takes a schedule where it takes a share, as in `Lowest(Magnitude(), target=Cubic(0.8, steps=1000))`. A plain
+number is the same share each time. Steps are updates, counted over the whole stream. To write a schedule of your own,
+write a class with the attribute `reads` and the method `share` of `Schedule`; it needs no base class.
 """
 
 from __future__ import annotations
@@ -16,33 +17,37 @@ from lifelong.plasticity.triggers.base import Reading
 
 
 class Schedule(Protocol):
-    """A share that changes in the course of training.
+    """Gives the share that a selection takes, where it changes in the course of training.
 
     Attributes:
-        reads: what it wants to know at the end of an epoch; at a step both are always there.
+        reads: which means over an epoch it reads, `loss` or `accuracy`; at a step both are always known.
     """
 
     reads: frozenset[Reading]
 
     def share(self, moment: Moment) -> float:
-        """The share at this moment, in [0, 1]; asked once at each firing."""
+        """Return the share at this moment, in [0, 1]; called once at each firing."""
 
 
 @dataclass
 class Cubic:
-    """From one share to another, fast at first: s = final + (initial - final) (1 - (t - begin) / steps)^3.
+    """Moves from one share to another, fast at first: s = final + (initial - final) (1 - (t - begin) / steps)^3.
 
-    Zhu & Gupta (2018, arXiv:1710.01878, Eq. 1), who mean the share of all weights that is pruned: a `target`. Before
-    and after these steps it is the initial and the final one.
+    This is Eq. 1 of Zhu & Gupta (2018, arXiv:1710.01878). There s is the share of all weights that is pruned, which is
+    a `target` of `Lowest`. The share is `initial` before these steps and `final` after them.
 
     Args:
-        final: in (0, 1].
-        steps: how long it takes, at least 1.
-        begin: the step with which it begins, at least 0.
-        initial: in [0, 1]; above the final one where the share falls, as that of living synapses does.
+        final: the last share, in (0, 1].
+        steps: how many steps it takes, at least 1.
+        begin: the step at which it begins, at least 0.
+        initial: the first share, in [0, 1]; above `final` where the share falls, as that of living synapses does.
 
     Raises:
         UsageError: if an argument is out of range.
+
+    >>> from types import SimpleNamespace as At  # in place of a moment
+    >>> [round(Cubic(0.8, steps=100).share(At(step=step)), 3) for step in (0, 50, 100, 150)]
+    [0.0, 0.7, 0.8, 0.8]
     """
 
     final: float
@@ -59,22 +64,27 @@ class Cubic:
             raise UsageError(f"Cubic: initial = {self.initial} is not in [0, 1]; the default is 0")
 
     def share(self, moment: Moment) -> float:
+        # Outside its steps the share stands still, so the time that has passed is kept in [0, 1].
         passed = min(max((moment.step - self.begin) / self.steps, 0.0), 1.0)
         return self.final + (self.initial - self.final) * (1 - passed) ** 3
 
 
 @dataclass
 class Cosine:
-    """From a share to none at all: s = initial / 2 (1 + cos(pi t / steps)), and 0 after that.
+    """Falls from a share to zero: s = initial / 2 (1 + cos(pi t / steps)), and 0 after these steps.
 
-    The share of living weights that RigL drops (Evci et al. 2020, arXiv:1911.11134), who begin with 0.3.
+    RigL drops this share of the living weights (Evci et al. 2020, arXiv:1911.11134); its authors begin with 0.3.
 
     Args:
-        initial: in (0, 1].
-        steps: how long it takes, at least 1.
+        initial: the first share, in (0, 1].
+        steps: how many steps it takes, at least 1.
 
     Raises:
         UsageError: if an argument is out of range.
+
+    >>> from types import SimpleNamespace as At  # in place of a moment
+    >>> [round(Cosine(0.3, steps=100).share(At(step=step)), 3) for step in (0, 50, 100, 150)]
+    [0.3, 0.15, 0.0, 0.0]
     """
 
     initial: float
@@ -91,17 +101,22 @@ class Cosine:
 
 @dataclass
 class UntilDrop:
-    """A share each time, until accuracy has fallen by more than a tolerance; then none, for good.
+    """Gives the same share each time, until accuracy has fallen by more than a tolerance; from then on 0, for good.
 
-    It is compared with the best accuracy at any earlier firing; the form and the number are our choice. A new task lets
-    accuracy fall as well. Where no accuracy is known yet, nothing is judged.
+    Accuracy is compared with the best one at any earlier firing; the form and the number are our choice. A new task
+    lets accuracy fall as well. Where no accuracy is known yet, the share is given.
 
     Args:
-        each: in (0, 1].
-        tolerance: in [0, 1).
+        each: the share, in (0, 1].
+        tolerance: how far accuracy may fall, in [0, 1).
 
     Raises:
         UsageError: if an argument is out of range.
+
+    >>> from types import SimpleNamespace as At  # in place of a moment
+    >>> schedule = UntilDrop(0.1, tolerance=0.02)
+    >>> [schedule.share(At(accuracy=accuracy)) for accuracy in (0.8, 0.9, 0.89, 0.8, 0.95)]
+    [0.1, 0.1, 0.1, 0.0, 0.0]
     """
 
     each: float
@@ -117,16 +132,23 @@ class UntilDrop:
 
     def share(self, moment: Moment) -> float:
         if moment.accuracy is not None:
+            # The present accuracy counts among the best ones first: a new best is no drop.
             self._best = max(self._best, moment.accuracy)
+            # `|=`, because a drop is remembered even where accuracy recovers.
             self._dropped |= moment.accuracy < self._best - self.tolerance
         return 0.0 if self._dropped else self.each
 
 
 def check_share(owner: str, share: object, name: str = "share") -> None:
-    """Refuse a share outside (0, 1]; what is no number is left to others.
+    """Refuse a share outside (0, 1]; `check_numbers` refuses what is no number.
+
+    Args:
+        owner: the class that takes the share, for the message.
+        share: what was given.
+        name: the parameter, for the message.
 
     Raises:
-        UsageError: with the nearest valid one.
+        UsageError: if it is outside; the message names the nearest valid share.
     """
     if isinstance(share, int | float) and not 0 < share <= 1:
         raise UsageError(f"{owner}: {name} = {share} is not in (0, 1]; the nearest is {1.0 if share > 1 else 0.01}")
@@ -135,6 +157,3 @@ def check_share(owner: str, share: object, name: str = "share") -> None:
 def _check_steps(schedule: Schedule, name: str, least: int) -> None:
     if getattr(schedule, name) < least:
         raise UsageError(f"{type(schedule).__name__}: {name} = {getattr(schedule, name)}; the least is {least}")
-
-
-__all__ = ["Cosine", "Cubic", "Schedule", "UntilDrop", "check_share"]

@@ -1,4 +1,4 @@
-"""What a rule's parts were given where they say that they take numbers."""
+"""A check that the parts of a rule were given numbers where they take numbers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lifelong.errors import UsageError
 
 
 def check_numbers(part: Any) -> None:
-    """Look at all fields of a part, and of the parts that it is made of, that are annotated as numbers.
+    """Check all fields of a dataclass that are annotated as numbers, and those of the dataclasses in its fields.
 
     Raises:
-        UsageError: if one holds something else, or NaN, with which every comparison fails.
+        UsageError: if a field holds something else, or NaN, because every comparison with NaN is false.
     """
     for field in fields(part) if is_dataclass(part) else ():
-        if not field.init:
+        if not field.init:  # what a part counts for itself was given by nobody
             continue
         value, taken = getattr(part, field.name), _kinds(field.type)
         if is_dataclass(value) and not isinstance(value, type):
@@ -29,14 +29,14 @@ def check_numbers(part: Any) -> None:
 
 
 def _kinds(annotation: Any) -> set[str]:
+    """Return the types that an annotation joins by `|`, as text, because postponed annotations are text."""
     text = annotation if isinstance(annotation, str) else formatannotation(annotation)
     return set(text.replace(" ", "").split("|"))
 
 
 def _fits(value: Any, taken: set[str]) -> bool:
+    """Tell whether a value is one of these types, as far as numbers are concerned."""
     if isinstance(value, Real):
         return isinstance(value, Integral) or ("float" in taken and not isnan(value))
+    # Other types beside numbers, such as a schedule or a function, are checked by the part itself; text is never meant.
     return value is None or (bool(taken - {"int", "float", "None"}) and not isinstance(value, str))
-
-
-__all__ = ["check_numbers"]

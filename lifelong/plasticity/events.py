@@ -1,4 +1,4 @@
-"""What rules leave in the record."""
+"""Events: what rules leave in the record."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from lifelong.structure.contexts import evaluating
 
 @dataclass(frozen=True)
 class Event:
-    """One act of a rule on one layer.
+    """Tells of one act of a rule on one layer.
 
     Attributes:
-        step: updates made before it, over the whole stream.
-        experience: the one in training, counted from zero. Told to whoever reads the events, never to a rule.
-        trigger: what fired.
-        value: what the trigger saw.
-        layer: the layer, or the weight for a change of synapses.
-        operator: what was done, as `grow`.
-        count: units or synapses changed; 0 where nothing was.
-        parameters_before: of the network.
-        parameters_after: the same, after it.
-        loss_before: on the last batch, in eval mode, without penalties; None before the first batch.
-        loss_after: the same, after it.
-        note: what else has to be known, as that the change was clipped.
+        step: updates made before the act, over the whole stream.
+        experience: the experience in training, counted from 0. Readers of events are told it, rules never are.
+        trigger: the name of the trigger that fired.
+        value: the number that the trigger saw; None where there is none.
+        layer: the name of the layer, or of the weight for a change of synapses.
+        operator: the name of the operator, such as `grow`.
+        count: how many units, synapses or layers were changed; 0 where nothing was.
+        parameters_before: how many parameters the network had before the act.
+        parameters_after: how many it had after it.
+        loss_before: the loss before the act on the last batch, in eval mode, without penalties; None before the first
+            batch of an experience.
+        loss_after: the same loss after the act.
+        note: what else a reader has to know, for example that the change was clipped.
     """
 
     step: int
@@ -49,19 +50,21 @@ class Event:
 
 
 def followed(happenings: Iterable[Happening], moment: Moment, strategy: Any, experience: int) -> Iterator[Event]:
-    """Carry what is known of each weight along each change as it is made, and tell of it.
+    """Let a strategy follow each change as soon as it is made, and tell of it in an event.
 
     Args:
-        happenings: as `Rule.act` brings them about, one by one.
-        moment: at which they do.
-        strategy: the Avalanche strategy whose network they change.
-        experience: see `Event`.
+        happenings: what `Rule.act` yields; each change is made when it is asked for.
+        moment: the moment at which the rule acts.
+        strategy: the Avalanche strategy whose network is changed.
+        experience: the experience in training, counted from 0.
     """
     parameters, loss = _parameters(strategy.model), _loss(moment)
     for happening in happenings:
         outcome = happening.outcome
+        # What was measured after the last change is what there is before this one: nothing is measured twice.
         parameters_before, loss_before = parameters, loss
         if outcome.change is not None:
+            # Before the next change is made, because that one is told in the names and numbers after this one.
             carry_plugins(strategy, outcome.change)
             parameters, loss = _parameters(strategy.model), _loss(moment)
         yield Event(
@@ -86,11 +89,8 @@ def _parameters(network: nn.Module) -> int:
 
 @torch.no_grad()
 def _loss(moment: Moment) -> float | None:
-    """On the last batch, in eval mode: the network's random numbers and running statistics stay as they are."""
+    """Return the loss on the last batch, in eval mode: random numbers and running statistics stay as they are."""
     if moment.batch is None:
         return None
     with evaluating(moment.structure.network):
         return float(moment.closure())
-
-
-__all__ = ["Event", "followed"]

@@ -1,4 +1,4 @@
-"""A network's structure, from an example of what the network is called with."""
+"""Read a network's structure, from an example of what the network is called with."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ from lifelong.structure import Structure, StructureError
 
 
 def example_inputs(network: nn.Module, dataset: AvalancheDataset[Any], device: torch.device | str) -> tuple[Any, ...]:
-    """One sample; where there are heads for tasks, one sample for each head, so that every head is reached.
+    """Return what the network can be called with: one sample, or one for each head if it has a head for each task.
 
-    Transformations of the data that draw at random draw for nobody: training sees the numbers that it would see anyway.
+    Reading a sample may draw random numbers, where the data are augmented. The state of the generators is put back
+    afterwards, so that training sees the same numbers as without this call.
 
     Args:
-        network: any that Avalanche can call.
-        dataset: not empty.
-        device: the network's.
+        network: a network that Avalanche can call.
+        dataset: a data set that is not empty.
+        device: the device of the network.
+
+    Returns:
+        The inputs x, of shape (1, ...), or x of shape (heads, ...) and task labels, int64 of shape (heads,).
     """
     with untouched_generators():
         x = torch.as_tensor(dataset[0][0])
@@ -32,21 +36,27 @@ def example_inputs(network: nn.Module, dataset: AvalancheDataset[Any], device: t
 
 
 def inputs_of(network: nn.Module, x: Tensor) -> tuple[Any, ...]:
-    """The same, from a batch of one sample, of shape (1, ...)."""
+    """Return the same as `example_inputs`, from a batch of one sample, of shape (1, ...)."""
     if not is_multi_task_module(network):
         return (x,)
+    # Every head has to be reached by the trace, else its weights would not follow a change of the layer before it.
     classifiers = [module for module in network.modules() if isinstance(module, MultiHeadClassifier)]
     heads = {int(task) for classifier in classifiers for task in classifier.classifiers}
-    if not heads:
+    if not heads:  # a multi-task network of another kind, which takes None for "all tasks"
         return x, None
     return x.expand(len(heads), *x.shape[1:]), torch.tensor(sorted(heads), device=x.device)
 
 
 def structure_of(network: nn.Module, inputs: tuple[Any, ...], optimizer: Optimizer | None = None) -> Structure:
-    """The structure of a network that is to be changed.
+    """Analyse a network whose structure is to be changed.
+
+    Args:
+        network: the network.
+        inputs: what it is called with, see `example_inputs`.
+        optimizer: the optimizer whose state has to follow each change.
 
     Raises:
-        UsageError: if it cannot be analysed, with the reason.
+        UsageError: if the network cannot be analysed; the message gives the reason.
     """
     try:
         return Structure(network, *inputs, optimizer=optimizer)
@@ -55,9 +65,6 @@ def structure_of(network: nn.Module, inputs: tuple[Any, ...], optimizer: Optimiz
 
 
 def is_of(structure: Structure, strategy: Any, inputs: tuple[Any, ...]) -> bool:
-    """Whether a structure is of a strategy's network, as it is called now, and of its optimizer."""
+    """Tell whether a structure still describes a strategy's network, its optimizer, and the shapes of its inputs."""
     shapes = [[getattr(value, "shape", None) for value in given] for given in (structure.inputs, inputs)]
     return structure.network is strategy.model and structure.optimizer is strategy.optimizer and shapes[0] == shapes[1]
-
-
-__all__ = ["example_inputs", "inputs_of", "is_of", "structure_of"]

@@ -1,4 +1,4 @@
-"""What a rule may look at, at one moment of training."""
+"""What a rule can see of training: the kind of moment, the last batch, the network, and what is known of its units."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ from lifelong.structure import Change, Closure, Layer, Structure
 
 
 class MomentKind(StrEnum):
-    """When a rule is asked. Of a task-free stream only the steps are told: all else would give its boundaries away."""
+    """Names the moments of training at which a rule is asked.
+
+    On a task-free stream a rule is asked at steps only, because every other moment would show where tasks begin or end.
+    """
 
     START = "experience starts"
     STEP = "step"
-    """After each update: the batch is that of the update, and parameters still hold its gradients."""
+    """An update has been made: the batch is that of the update, and the parameters still hold its gradients."""
     EPOCH = "epoch ends"
     END = "experience ends"
 
 
 @dataclass(frozen=True)
 class Firing:
-    """That a trigger fired.
+    """Tells that a trigger fired, for which layers, and what it saw.
 
     Attributes:
-        trigger: its name, as records show it.
-        value: what it saw: a z-score, a loss, a rank; None where there is no such number.
-        layers: for which layers, with what it saw of each; None for all of the rule's.
+        trigger: the trigger's name, as records show it.
+        value: the number that made it fire, such as a z-score, a loss or a rank; None where there is no such number.
+        layers: the layers for which it fired, each with the number seen there; None for all layers of the rule.
     """
 
     trigger: str
@@ -44,14 +47,14 @@ class Firing:
 
 @dataclass
 class Batch:
-    """The samples of the last update, and what the network said of them.
+    """Holds the samples of the last update, and the network's outputs for them.
 
     Attributes:
-        x: of shape (n, ...).
-        y: of shape (n,).
-        task_labels: of shape (n,).
-        output: logits of shape (n, classes), as they were before the update.
-        criterion: the strategy's loss of outputs and targets, without the penalties of plug-ins.
+        x: inputs, of shape (n, ...).
+        y: classes, int64 of shape (n,).
+        task_labels: int64 of shape (n,).
+        output: logits of shape (n, classes), computed before the update.
+        criterion: the strategy's loss as a function of outputs and targets, without the penalties of plug-ins.
     """
 
     x: Tensor
@@ -62,25 +65,26 @@ class Batch:
 
     @cached_property
     def loss(self) -> Tensor:
-        """The mean loss, a detached scalar."""
+        """Return the mean loss before the update, a scalar without a graph."""
         with torch.no_grad():
             return self.criterion(self.output.detach(), self.y)
 
     @cached_property
     def accuracy(self) -> Tensor:
-        """The share of right answers, a scalar."""
+        """Return the share of samples that were classified correctly before the update, a scalar in [0, 1]."""
         return (self.output.argmax(dim=1) == self.y).float().mean()
 
 
 @dataclass
 class Memory:
-    """What a plug-in knows of the network beside the network itself; it outlives any one `Structure`.
+    """Holds what a plug-in has to remember about a network; a `Structure` is made anew more often.
 
     Attributes:
-        generator: draws for triggers, scores and new weights, so that training draws as it would without rules.
-        births: for each layer the update after which each unit was born, of shape (units,); 0 for the first ones.
-        initial: for each layer how many units it had at first.
-        layers: those whose units may change, as they are now.
+        generator: draws all random numbers of rules, so that training draws the same numbers as without rules.
+        births: for each layer that has changed, the update after which each unit was born, int64 of shape (units,);
+            0 for units that were there from the start.
+        initial: for each layer, how many units it had when it was first seen.
+        layers: the layers whose units may change, by name, as they are now.
     """
 
     generator: Generator
@@ -89,7 +93,13 @@ class Memory:
     layers: dict[str, Layer] = field(default_factory=dict)
 
     def carry(self, change: Change, step: int) -> None:
-        """Follow a change of the network after so many updates: by its old names, in which the change speaks."""
+        """Follow a change of the network.
+
+        Args:
+            change: what was done to the network.
+            step: updates made so far; new and restarted units are born now.
+        """
+        # A change names layers as they were before it, so units are carried first and names are changed afterwards.
         for name in twins(self.layers, change.layer):
             births = self.births.get(name, torch.zeros(self.layers[name].units, dtype=torch.int64))
             self.births[name] = carry_units(births, change, step)
@@ -99,18 +109,18 @@ class Memory:
 
 @dataclass
 class Moment:
-    """One moment of training, as one rule sees it.
+    """Shows one moment of training to one rule.
 
     Attributes:
-        kind: when it is.
+        kind: the kind of moment.
         step: updates made so far, over the whole stream.
         layers: names of the layers that the rule is about.
         structure: the network and its optimizer.
-        batch: that of the last update; None before any.
-        memory: see `Memory`.
-        recorded: activations of the last update, of the layers for which a score asked.
-        averages: the mean loss and accuracy over the last epoch of training (on the training batches, each before its
-            update), where a trigger asked for them and there has been one.
+        batch: the batch of the last update; None before the first update of an experience.
+        memory: what the plug-in remembers about the network.
+        recorded: activations at the last update, for the layers where a trigger or a score reads them.
+        averages: the mean loss and accuracy over the last epoch, on training batches, each before its update; only
+            what a trigger or a schedule reads, and empty before an epoch has ended.
         firing: what the trigger saw, once it has fired; None before.
     """
 
@@ -126,17 +136,17 @@ class Moment:
 
     @property
     def generator(self) -> Generator:
-        """Where random numbers are drawn, on the CPU."""
+        """Return the generator of all random numbers of rules, on the CPU."""
         return self.memory.generator
 
     @cached_property
     def loss(self) -> float | None:
-        """At a step the batch's mean loss before the update, else that of the last epoch; None where there is none."""
+        """Return the mean loss: at a step of the batch before its update, else of the last epoch; None if unknown."""
         return self._measured("loss")
 
     @cached_property
     def accuracy(self) -> float | None:
-        """At a step the batch's accuracy before the update, in [0, 1], else that of the last epoch."""
+        """Return the accuracy in [0, 1], of the same samples as the loss; None if unknown."""
         return self._measured("accuracy")
 
     def _measured(self, name: str) -> float | None:
@@ -145,24 +155,30 @@ class Moment:
         return None if self.batch is None else float(getattr(self.batch, name))
 
     def layer(self, name: str) -> Layer:
-        """The layer of that name, one of those whose units may change; found without analysing the network again."""
+        """Return the layer of this name, whose units may change, without analysing the network again."""
         return self.memory.layers[name]
 
     def activations(self, layer: str) -> Tensor:
-        """What the layer's readers were given at the last update, of shape (samples, units).
+        """Return what a layer's units gave to their readers at the last update, of shape (samples, units).
 
-        Places of an image count as samples. Only where a score of a rule `watches` activations.
+        Each place of an image counts as a sample. Activations are recorded only where a trigger or a score of a rule
+        says that it `watches` them.
+
+        Raises:
+            UsageError: if no activations of this layer were recorded.
         """
         return self.recorded.of(layer)
 
     def ages(self, layer: str) -> Tensor:
-        """Updates since the birth of each unit, of shape (units,); units start again when they are reinitialised."""
+        """Return the updates since the birth of each unit, int64 of shape (units,); a reset unit is born again."""
         births = self.memory.births.get(layer)
         return torch.full((self.layer(layer).units,), self.step) if births is None else self.step - births
 
     @property
     def closure(self) -> Closure:
-        """Runs the network on the batch and returns the loss; for initialisers and for what tries a change.
+        """Return a function that runs the network on the batch and returns the loss, a scalar with its graph.
+
+        Initialisers and scores that have to try something on data call it.
 
         Raises:
             UsageError: if there has been no batch yet.
@@ -175,6 +191,3 @@ class Moment:
             return batch.criterion(avalanche_forward(network, batch.x, batch.task_labels), batch.y)
 
         return closure
-
-
-__all__ = ["Batch", "Firing", "Memory", "Moment", "MomentKind"]

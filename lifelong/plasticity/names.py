@@ -1,4 +1,4 @@
-"""How records call the parts of a rule."""
+"""The names that records give to the parts of a rule."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 
 
 def shown(part: object) -> str:
-    """The name of its class in small letters, `prune-synapses` for a `PruneSynapses()`."""
+    """Return the name of a part's class in small letters, with hyphens between its words.
+
+    >>> class PruneSynapses: ...
+    >>> shown(PruneSynapses())
+    'prune-synapses'
+    """
     return re.sub(r"(?<=.)(?=[A-Z])", "-", type(part).__name__).lower()
-
-
-__all__ = ["shown"]

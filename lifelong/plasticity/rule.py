@@ -23,7 +23,15 @@ from lifelong.structure import Change, Role, Structure, StructureError
 
 @dataclass(frozen=True)
 class Happening:
-    """One act of a rule: why, where, and what came of it."""
+    """Tells of one act of a rule: why it acted, where, and with what outcome.
+
+    Attributes:
+        trigger: the name of the trigger that fired.
+        value: the number that the trigger saw, of this layer where it saw one for each.
+        name: the layer, or the weight for an operator on synapses.
+        operator: the operator's name, as records show it.
+        outcome: what the operator did.
+    """
 
     trigger: str
     value: float | None
@@ -34,19 +42,28 @@ class Happening:
 
 @dataclass
 class Rule:
-    """What happens to a network's structure, and when.
+    """Says when a network's structure changes, what is done to it, and to which units or synapses.
 
-    How new weights start is the operator's own: `Grow(0.1, new=ZeroFanOut())`.
+    How new weights start is a parameter of the operator, for example `Grow(0.1, new=ZeroFanOut())`.
 
     Args:
         when: the trigger.
         what: the operator.
         which: the selection, for an operator that has to be told which units or synapses.
-        layers: names as in `Structure.layers`; by default all whose units may change. A rule about synapses is about
-            the weights with which these layers read.
+        layers: names as in `Structure.layers`; by default all layers whose units may change. A rule about synapses
+            changes the weights with which these layers read.
 
     Raises:
-        UsageError: if the operator has to be told which units, or which synapses, and is not.
+        UsageError: if a part is not of its type, or out of range, or if the selection is missing, not needed, or does
+            not fit the operator.
+
+    Every 100 updates this rule resets the tenth of each layer's units that have the smallest incoming weights:
+
+    >>> from lifelong.plasticity import Every, Lowest, Reset, WeightNorm
+    >>> rule = Rule(when=Every(steps=100), which=Lowest(WeightNorm(), share=0.1), what=Reset())
+    >>> network = torch.nn.Sequential(torch.nn.Linear(4, 20), torch.nn.ReLU(), torch.nn.Linear(20, 3))
+    >>> rule.layers_in(Structure(network, torch.zeros(1, 4)))  # the units of '2' are the network's outputs
+    ('0',)
     """
 
     when: Trigger
@@ -73,29 +90,30 @@ class Rule:
 
     @property
     def watches(self) -> bool:
-        """Whether activations have to be recorded."""
+        """Tell whether a part of the rule reads activations, which then have to be recorded."""
         return self.when.watches or any(score.watches for score in self._scores)
 
     @property
     def _scores(self) -> list[UnitScore | SynapseScore]:
-        """Of the selection, and of the operator itself."""
+        """Return the scores of the selection and of the operator, each if there is one."""
         owners = (self.which, self.what)
         return [owner.score for owner in owners if owner is not None and owner.score is not None]
 
     @property
     def reads(self) -> frozenset[Reading]:
-        """What has to be known at the end of an epoch."""
+        """Return which means over an epoch the rule reads."""
         return self.when.reads if self.which is None else self.when.reads | self.which.reads
 
     def layers_in(self, structure: Structure) -> tuple[str, ...]:
-        """Names of the layers that the rule is about; of those with the very same units (a residual stream's) one."""
+        """Return the names of the layers that the rule is about; of twins (layers with the same units) the first."""
         if self.layers is not None:
             return tuple(self.layers)
+        # Twins, such as the layers that write to one residual stream, share each change: the rule acts on them once.
         free = {name: layer for name, layer in structure.layers.items() if layer.fixed is None}
         return tuple(name for name in free if next(twins(free, name)) == name)
 
     def targets_in(self, structure: Structure) -> dict[str, str]:
-        """What the rule changes, each with its layer: layers, or the weights with which they read."""
+        """Return what the rule changes, each with its layer: layers, or the weights with which these layers read."""
         layers = self.layers_in(structure)
         if self.what.selects != "synapses":
             return dict(zip(layers, layers, strict=True))
@@ -104,14 +122,14 @@ class Rule:
             slot.tensor: layer
             for layer in layers
             for slot in structure.layers[layer].slots_of(Role.FAN_IN)
-            if parameters[slot.tensor].dim() > 1
+            if parameters[slot.tensor].dim() > 1  # a vector, such as the scale of a normalisation, has no synapses
         }
 
     def check(self, structure: Structure) -> None:
-        """Refuse, before any training, what cannot work on this network.
+        """Refuse, before any training, a network on which the rule cannot work.
 
         Raises:
-            UsageError: with the reason.
+            UsageError: if it cannot; the message gives the reason.
         """
         self._check_layers(structure)
         layers, targets = self.layers_in(structure), tuple(self.targets_in(structure))
@@ -134,25 +152,34 @@ class Rule:
                 raise UsageError(f"a rule on {name!r}: {error}") from None
             for other in (self.layers or ())[:number]:
                 if other in twins(known, name):
+                    # Each change would be made twice.
                     same = "is named twice" if other == name else f"has the same units as {other!r}: name one of them"
                     raise UsageError(f"a rule on {name!r}, which {same}")
 
     def observe(self, moment: Moment, targets: Mapping[str, str]) -> None:
-        """Take note of one update.
+        """Let all scores take note of one update.
 
         Args:
-            moment: now.
-            targets: what `targets_in` gives, found once for each structure.
+            moment: the moment after the update.
+            targets: what `targets_in` returns; the caller keeps it until the structure changes.
         """
         for score in self._scores:
             for name in targets:
                 score.observe(moment, name)
 
     def choose(self, moment: Moment, firing: Firing, targets: Mapping[str, str]) -> dict[str, Tensor]:
-        """What the trigger fired for: the targets to change, each with the units or synapses that were chosen there.
+        """Select what to change, now that the trigger has fired.
 
-        Targets of which nothing is chosen are left out. From now on the moment knows the firing.
+        Args:
+            moment: the present moment; from now on its `firing` is set.
+            firing: what the trigger saw.
+            targets: what `targets_in` returns.
+
+        Returns:
+            For each target the chosen units (int64, lowest score first) or synapses (bool, of the weight's shape).
+            It is empty for an operator that takes no selection. Targets in which nothing was chosen are left out.
         """
+        # The selection and the operator may ask what the trigger saw, as `excess` does.
         moment.firing = firing
         names = [name for name, layer in targets.items() if firing.layers is None or layer in firing.layers]
         if self.which is None:
@@ -163,13 +190,23 @@ class Rule:
         }
 
     def act(self, moment: Moment, chosen: Mapping[str, Tensor], targets: Mapping[str, str]) -> Iterator[Happening]:
-        """Carry it out, one target after the other.
+        """Apply the operator to one target after the other, and tell of each act.
 
-        Each change is made when the next is asked for, so that whoever iterates can look at the network in between.
+        This is a generator: each change is made only when the next item is asked for. So the caller can carry what is
+        known of the weights, and measure the loss, between two changes.
+
+        Args:
+            moment: the one that was given to `choose`.
+            chosen: what `choose` returned.
+            targets: what `targets_in` returns.
+
+        Raises:
+            UsageError: if the operator returns something else than an `Outcome` or None.
         """
         firing = moment.firing
         assert firing is not None
         for name, each in chosen.items():
+            # A user's operator may return anything, so the type is checked rather than trusted.
             outcome: Any = self.what.apply(moment, name, each)
             if not isinstance(outcome, Outcome | None):
                 kind = type(self.what).__name__
@@ -179,24 +216,21 @@ class Rule:
                 yield Happening(firing.trigger, value, name, self.what.name, outcome)
 
     def carry(self, change: Change) -> None:
-        """Let what is known of each layer, unit or synapse follow a change."""
-        if self.layers is not None:
+        """Let all that is known of layers, units and synapses follow a change of the network."""
+        if self.layers is not None:  # a layer that is gone leaves the list, which may become empty
             self.layers = [new for name in self.layers if (new := renamed(change, name)) is not None]
         for part in (self.when, self.which, self.what.score):
             if part is not None:
                 part.carry(change)
 
     def forget(self) -> None:
-        """Another network has taken the known one's place."""
+        """Forget what is known of units and synapses, because another network has taken the place of the known one."""
         for part in (self.when, self.which, self.what.score):
             if part is not None:
                 part.forget()
 
 
 def _are_names(layers: Any) -> bool:
-    """Whether it is a list of names, of one at least."""
+    """Tell whether these are names in a list that is not empty; a single string is no list."""
     is_list = isinstance(layers, Sequence) and not isinstance(layers, str)
     return is_list and bool(layers) and all(isinstance(name, str) for name in layers)
-
-
-__all__ = ["Happening", "Rule"]

@@ -1,4 +1,4 @@
-"""The weights of a layer's units, unit by unit."""
+"""Sums and norms over the weights of each unit of a layer."""
 
 from __future__ import annotations
 
@@ -13,14 +13,26 @@ from lifelong.structure import Layer, Role, Slot
 
 @torch.no_grad()
 def sum_by_unit(network: nn.Module, layer: Layer, of: Callable[[Tensor], Tensor | None], *roles: Role) -> Tensor:
-    """For each unit the sum of a function over its weights; of their dtype, of shape (units,).
+    """Sum a function of the weights over each unit of a layer.
 
     Args:
-        network: that has the layer.
-        layer: whose units are meant.
-        of: from a parameter to a tensor of its shape, as `torch.abs`; None where it has nothing to add.
-        roles: which weights: those that a unit reads with, those that it is read with. Tied weights are both.
+        network: the network that has the layer.
+        layer: the layer of the units.
+        of: a function from a parameter to a tensor of its shape, such as `torch.abs`; it returns None for a parameter
+            that adds nothing.
+        roles: which weights of a unit count: `Role.FAN_IN` (it reads with them), `Role.FAN_OUT` (others read it with
+            them), or both. Tied weights have both roles.
+
+    Returns:
+        A sum for each unit, of shape (units,), in the dtype and on the device of the weights.
+
+    >>> from lifelong.structure import Structure
+    >>> network = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    >>> network[0].weight.data = torch.tensor([[1.0, -2.0], [0.0, 0.0], [3.0, 4.0]])
+    >>> sum_by_unit(network, Structure(network, torch.zeros(1, 2)).layer("0"), torch.abs, Role.FAN_IN)
+    tensor([3., 0., 7.])
     """
+    # The dtype and the device are those of the first weight that adds something; a scalar says that none did.
     total = torch.zeros(())
     for slot in layer.slots_of(*roles, Role.TIED):
         values = of(network.get_parameter(slot.tensor))
@@ -30,19 +42,28 @@ def sum_by_unit(network: nn.Module, layer: Layer, of: Callable[[Tensor], Tensor 
 
 
 def norm_by_unit(network: nn.Module, layer: Layer, *roles: Role) -> Tensor:
-    """For each unit the Euclidean norm of its weights of these roles, of shape (units,)."""
+    """Return the Euclidean norm of each unit's weights in these roles, of shape (units,)."""
     return sum_by_unit(network, layer, torch.square, *roles).sqrt()
 
 
 def along_units(slot: Slot, values: Tensor) -> Tensor:
-    """For each unit the sum of what a tensor of the slot's holds for it, of shape (units,)."""
+    """Sum a tensor over what it holds for each unit.
+
+    Args:
+        slot: the places of the units in the tensor.
+        values: a tensor of the shape of the slot's parameter.
+
+    Returns:
+        A sum for each unit, of shape (units,).
+    """
     others = [dim for dim in range(values.dim()) if dim != slot.dim]
     along = values.sum(others) if others else values
+    # A unit may lie at several places, such as the pixels of a channel behind a flattening.
     return along if in_order(slot, len(along)) else along[slot.positions.to(along.device)].sum(1)
 
 
 def weights_of_unit(network: nn.Module, layer: Layer, *roles: Role) -> int:
-    """How many such weights each of a layer's units has."""
+    """Return how many weights in these roles each of a layer's units has."""
     count = 0
     for slot in layer.slots_of(*roles, Role.TIED):
         sizes = network.get_parameter(slot.tensor).shape
@@ -51,8 +72,5 @@ def weights_of_unit(network: nn.Module, layer: Layer, *roles: Role) -> int:
 
 
 def in_order(slot: Slot, size: int) -> bool:
-    """Whether a dimension of that size holds the units one by one, in their order, and nothing else."""
+    """Tell whether a dimension of this size holds the units one by one, in their order, and nothing else."""
     return slot.positions.shape == (size, 1) and torch.equal(slot.positions[:, 0], torch.arange(size))
-
-
-__all__ = ["along_units", "in_order", "norm_by_unit", "sum_by_unit", "weights_of_unit"]

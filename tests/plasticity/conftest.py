@@ -1,4 +1,4 @@
-"""A small network with what a plug-in would know of it, at moments made by hand."""
+"""A small network, with what a plug-in would know of it, at moments that tests make by hand."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Trainee:
             return self.network(self.inputs)
 
     def act(self, rule: Rule, *, firing=None):
-        """What becomes of each target; everything follows each change, as in a plug-in."""
+        """Let a rule act and return what it did to each target; everything follows each change, as in a plug-in."""
         moment, targets, firing = self.moment(), rule.targets_in(self.structure), firing or Firing("by hand")
         happenings = []
         for happening in rule.act(moment, rule.choose(moment, firing, targets), targets):
@@ -68,5 +68,5 @@ class Trainee:
 
 @pytest.fixture
 def trainee():
-    """Makes a network, with `network`, `inputs` and `optimizer` if others are wanted."""
+    """Return the class that makes a network; `network`, `inputs` and `optimizer` replace the usual ones."""
     return Trainee

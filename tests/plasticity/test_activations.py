@@ -1,4 +1,4 @@
-"""What units say to their readers in training, and that nobody else is listened to."""
+"""Activations are what readers are given in training; passes of others are not recorded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lifelong.structure import Structure, create_units, remove_units
 
 
 def recorded(network, layer, *inputs):
-    """Of a forward pass."""
+    """Record a forward pass."""
     structure = Structure(network, *inputs)
     activations = Activations([layer])
     activations.start(structure)
@@ -54,7 +54,7 @@ def test_each_position_of_a_flattened_channel_is_a_sample():
 
 
 class Dense(nn.Module):
-    """What is made first is read behind what is made second."""
+    """Reads the layer that is made first behind the one that is made second."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def test_units_that_are_read_beside_others():
 
 
 class Residual(nn.Module):
-    """A stream that two layers write to, and that a block and the head read."""
+    """Has a stream that two layers write to, and that a block and the head read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ def test_nothing_recorded_is_said():
 
 
 class Watch(Trigger):
-    """Fires never, and keeps what it saw."""
+    """Never fires, and keeps what it saw."""
 
     watches = True
 

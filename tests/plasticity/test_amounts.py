@@ -1,4 +1,4 @@
-"""How shares change in the course of training, against numbers worked out by hand."""
+"""Schedules give the shares that were worked out by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lifelong.plasticity.moment import MomentKind
 
 @pytest.fixture
 def shares(trainee):
-    """The shares at some steps."""
+    """Return the shares at some steps."""
 
     def of(schedule, steps):
         made = trainee()
@@ -24,7 +24,7 @@ def shares(trainee):
 
 
 def test_the_cubic_of_zhu_and_gupta(shares):
-    """From 0 to .8 in 100 steps from the 50th on: .8 (1 - (1 - p)^3) at p = 0, 1/4, 1/2, 3/4, 1."""
+    """The share goes from 0 to .8 in 100 steps from the 50th on: .8 (1 - (1 - p)^3) at p = 0, 1/4, 1/2, 3/4, 1."""
     found = shares(Cubic(0.8, steps=100, begin=50), [0, 50, 75, 100, 125, 150, 999])
     assert found == pytest.approx([0, 0, 0.4625, 0.7, 0.7875, 0.8, 0.8])
 
@@ -37,7 +37,7 @@ def test_a_cubic_that_falls_is_the_density_of_what_the_rising_one_prunes(shares)
 
 
 def test_the_cosine_of_rigl(shares):
-    """.3 / 2 (1 + cos(pi p)) at p = 0, 1/3, 1/2, 2/3, 1, and after that."""
+    """The share is .3 / 2 (1 + cos(pi p)) at p = 0, 1/3, 1/2, 2/3, 1, and after that."""
     found = shares(Cosine(0.3, steps=300), [0, 100, 150, 200, 300, 400])
     assert found == pytest.approx([0.3, 0.225, 0.15, 0.075, 0, 0])
 

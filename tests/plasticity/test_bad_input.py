@@ -1,4 +1,4 @@
-"""Misuse is told before training where it can be, else by name: what was given, and what is taken."""
+"""Misuse is refused, before training where possible; the message says what was given and what is accepted."""
 
 from __future__ import annotations
 
@@ -121,7 +121,10 @@ def test_numbers_of_any_kind_are_taken():
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        (Rule(Says(True), Mark()), r"Says.fires returned True: a trigger returns a Firing, as Firing\(self.name\)"),
+        (
+            Rule(Says(True), Mark()),
+            r"Says.fires returned True: a trigger returns a Firing, such as Firing\(self.name\)",
+        ),
         (Rule(Says(True) | WHEN, Mark()), "Says.fires returned True"),
         (Rule(Says(False).cooldown(steps=1), Mark()), "Says.fires returned False"),
         (Rule(Says("now").at_most(1), Mark()), "Says.fires returned 'now'"),

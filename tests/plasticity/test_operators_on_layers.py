@@ -1,4 +1,4 @@
-"""Layers that a rule inserts and takes out, and what becomes of the layers that a rule is about."""
+"""A rule inserts and removes layers, and its own list of layers follows."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_layer_with_protected_units_stays(trainee):
 
 
 class Odd(nn.Module):
-    """Uses a layer twice."""
+    """Calls one layer twice."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What operators do to synapses: the pruned stay so, the newborn start from zero, what restarts is drawn anew."""
+"""Operators on synapses: pruned ones stay pruned, created ones start from zero, reset ones are drawn anew."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_where_nothing_is_pruned_nothing_is_created(trainee):
 
 
 def test_exchange_at_a_fixed_density(trainee):
-    """As in sparse evolutionary training: a share of the living go, and as many come."""
+    """As in sparse evolutionary training, a share of the living synapses is pruned, and as many are created."""
     made = trainee()
     drop = Rule(WHEN, PruneSynapses(), Lowest(Magnitude(), share=0.3))
     grow = Rule(WHEN, CreateSynapses(), Lowest(SynapseRandom(), target=0.5))
@@ -104,7 +104,7 @@ def test_exchange_at_a_fixed_density(trainee):
 
 
 def test_a_cubic_target_is_the_sparsity_of_the_whole(trainee):
-    """1 - (1 - t / 4)^3 of 24 synapses, times .75: 0, 10.4, 15.75, 17.7, 18."""
+    """Of 24 synapses, .75 (1 - (1 - t / 4)^3) are pruned: 0, 10.4, 15.75, 17.7, 18."""
     made = trainee()
     rule = Rule(WHEN, PruneSynapses(), Lowest(Magnitude(), target=Cubic(0.75, steps=4)), layers=["0"])
     found = []
@@ -146,7 +146,7 @@ def test_only_the_chosen_synapses_are_drawn_anew(trainee):
 
 
 class Own(nn.Module):
-    """A layer that is not torch's, of which it is not known how it draws."""
+    """Is a layer that is not one of torch's, so that it is not known how it draws its weights."""
 
     def __init__(self):
         super().__init__()

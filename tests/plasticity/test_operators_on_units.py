@@ -1,4 +1,4 @@
-"""What operators do to units: how many, which, what is clipped, what is refused before training."""
+"""Operators on units: how many and which they change, what they clip, what they refuse before training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHEN = Every(steps=1)
 
 
 class Given(UnitScore):
-    """Scores that a test gives."""
+    """Returns the scores that a test gives."""
 
     def __init__(self, *values):
         super().__init__()
@@ -114,7 +114,7 @@ def test_growth_past_a_cap_in_every_layer_is_refused_before_training(trainee):
 
 
 class Narrow(nn.Module):
-    """A size is written into the code."""
+    """Cannot grow, because a size is written into its code."""
 
     def __init__(self):
         super().__init__()
@@ -224,7 +224,7 @@ def test_a_mark_changes_nothing(trainee):
 
 
 def twinned(trainee):
-    """Units 1 and 4 have the same fan-in and bias; 0 and 3 nearly so."""
+    """Make units of which 1 and 4 have the same fan-in and bias, and 0 and 3 nearly the same."""
     made = trainee()
     with torch.no_grad():
         for tensor in (made.network[0].weight, made.network[0].bias):

@@ -1,4 +1,4 @@
-"""The plug-in in whole Avalanche strategies: nothing fires, nothing differs; what fires is carried and written down."""
+"""In whole Avalanche strategies, a rule that never fires changes nothing; one that fires is followed and recorded."""
 
 from __future__ import annotations
 

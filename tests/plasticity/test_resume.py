@@ -1,4 +1,4 @@
-"""A strategy taken up again between experiences, whatever its network and its rules have come to."""
+"""A strategy is resumed between experiences, in whatever state its network and its rules are."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def strategy(name, rules, optimizer, layers=()):
 
 
 def train(strategy, path, *, killed):
-    """Three experiences; if killed, each by a strategy that was read from a file."""
+    """Train on three experiences; if killed, each by a strategy that was read from a file."""
     benchmark = load_scenario("digits-class")
     torch.manual_seed(6)
     for experience in list(benchmark.train_stream)[:3]:

@@ -1,4 +1,4 @@
-"""Rules that cannot work are refused before training, with the reason; those that can are about the right layers."""
+"""Rules that cannot work are refused before training, with the reason; other rules are about the right layers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def mlp(activation=nn.ReLU):
 
 
 class Residual(nn.Module):
-    """Two layers that write to one stream."""
+    """Has two layers that write to one stream."""
 
     def __init__(self):
         super().__init__()

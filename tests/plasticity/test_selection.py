@@ -1,4 +1,4 @@
-"""Which units and synapses are chosen, worked out by hand."""
+"""Selections choose the units and synapses that were worked out by hand."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from torch import nn
 from lifelong.errors import UsageError
 from lifelong.plasticity.amounts import Cosine, Cubic, UntilDrop
 from lifelong.plasticity.operators import CreateSynapses, Freeze, PruneSynapses, Remove, Reset
+from lifelong.plasticity.ranking import lowest
 from lifelong.plasticity.rule import Rule
 from lifelong.plasticity.scores import Magnitude, WeightNorm
 from lifelong.plasticity.scores.base import SynapseScore, UnitScore
-from lifelong.plasticity.selection import Below, Lowest, Rate, lowest
+from lifelong.plasticity.selection import Below, Lowest, Rate
 from lifelong.plasticity.triggers import Every
 from lifelong.structure import create_units, freeze_units, insert_layer, remove_units
 
 
 class Given(UnitScore):
-    """Scores that a test gives, by layer."""
+    """Returns the scores that a test gives, by layer."""
 
     def __init__(self, **values):
         super().__init__()
@@ -30,7 +31,7 @@ class Given(UnitScore):
 
 
 class GivenSynapses(SynapseScore):
-    """The same of synapses."""
+    """Returns the scores of synapses that a test gives."""
 
     def __init__(self, values):
         super().__init__()
@@ -108,7 +109,7 @@ def test_a_share_may_change_and_is_asked_for_once(trainee):
 
 
 def test_a_target_is_reached_and_held(trainee):
-    """Half of the first units; growth in between is taken back."""
+    """Half of the first units is the target; growth in between is taken back."""
     made = trainee()
     half = Lowest(WeightNorm(), target=0.5)
 
@@ -164,7 +165,7 @@ def test_synapses_are_chosen_by_a_mask(trainee):
 
 
 def test_replacement_adds_up_until_a_whole_unit_is_due(trainee):
-    """Six units at .1 a time owe .6, 1.2, .8, 1.4, 1, .6, ...; five owe one every other time."""
+    """With a rate of .1, six units owe .6, 1.2, .8, 1.4, 1, .6, ...; five units owe one every other time."""
     made = trainee()
     rate = Rate(BOTH, 0.1, mature=0)
     found = []

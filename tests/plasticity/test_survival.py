@@ -1,4 +1,4 @@
-"""DPAP's rule, against two simulations by hand and the boundaries of who may die."""
+"""DPAP's selection is compared with two simulations by hand, and with the bounds between survival and death."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lifelong.structure import create_units, freeze_units, insert_layer, reiniti
 
 
 class Use(UnitScore):
-    """Units whose use u is as given: the least score is 0 and the 75th percentile 1, of 9 units the seventh."""
+    """Scores nine units so that their use u is as given: the least is 0, and the 75th percentile (the seventh) is 1."""
 
     def __init__(self, *uses):
         super().__init__()
@@ -27,7 +27,7 @@ class Use(UnitScore):
 
 
 class UseOfSynapses(SynapseScore):
-    """Of nine synapses the first is of no use."""
+    """Scores nine synapses, of which the first is of no use."""
 
     def __call__(self, *_):
         return torch.ones(3, 3).index_put((torch.tensor(0), torch.tensor(0)), torch.tensor(0.0))
@@ -42,7 +42,7 @@ def convolutional():
 
 
 def deaths(made, survival, epochs):
-    """For each unit the epoch, from 0, after which it is chosen for the first time."""
+    """Return, for each unit, after which epoch, counted from 0, it is chosen for the first time."""
     found = {}
     for epoch in range(epochs):
         for unit in survival.select(made.moment(), ["0"])["0"].tolist():
@@ -56,7 +56,7 @@ def test_what_is_of_no_use_dies_at_epoch_25_in_a_convolution_and_at_11_elsewhere
 
 
 def test_only_those_below_a_use_ever_die(trainee):
-    """.065 in a convolution and .51 elsewhere, to the accuracy of these numbers."""
+    """The bound of use is .065 in a convolution and .51 elsewhere, to the accuracy of these numbers."""
     made = trainee(dense())
     assert set(deaths(made, Survival(Use(0.50, 0.52)), 2000)) == {0, 1}
     made = trainee(convolutional(), torch.randn(2, 1, 4, 4))

@@ -1,4 +1,4 @@
-"""Rules that know the same units by different names, along a residual stream; and layers whose names change."""
+"""Rules know the same units by different names along a residual stream, and follow layers whose names change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lifelong.records.spec import Budget
 
 
 class Residual(nn.Module):
-    """Two layers that write to one stream of units, and one within the block."""
+    """Has two layers that write to one stream of units, and one layer within the block."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Sums over the weights of a unit, wherever these lie."""
+"""Sums over the weights of a unit find them wherever they lie."""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""What a rule does: to a layer's units, to single synapses, to whole layers."""
+"""Operators: what a rule does where its trigger has fired.
+
+- units: `Grow` (growing.py); `Remove`, `Reset`, `Split`, `Freeze`, `Unfreeze` (units.py); `Merge` (merging.py)
+- synapses: `PruneSynapses`, `CreateSynapses`, `ResetSynapses` (synapses.py)
+- layers: `InsertLayer`, `RemoveLayer` (layers.py)
+- nothing but an event: `Mark` (base.py)
+
+To write an operator of your own, derive from `Operator`, set `selects` to what it has to be told, and write `apply`,
+which changes one layer by a function of `lifelong.structure` and returns an `Outcome`. Write `attempt` too, so that a
+network on which it cannot work is refused before training.
+"""
 
 from lifelong.plasticity.operators.base import NOTHING, Mark, New, Operator, Outcome, start_of
 from lifelong.plasticity.operators.growing import Amount, Grow

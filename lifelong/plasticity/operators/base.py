@@ -1,4 +1,4 @@
-"""What every operator of a rule has: what it may be used on, and what became of it."""
+"""The base class of operators, the outcome that they return, and how new units start."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ from lifelong.seeds import untouched_generators
 from lifelong.structure import Change, Closure, Initialiser, Structure, StructureError, ZeroFanOut
 
 New = Initialiser | Callable[[Closure], Initialiser]
-"""How units start: an initialiser, or a class of them that takes a closure of the current batch, as `GradMax`."""
+"""How units start: an initialiser, or a class of initialisers that takes a closure of the batch, such as `GradMax`."""
 
 SILENT = ZeroFanOut()
-"""How new units start by default: the network's function is preserved."""
+"""How new units start by default: with outgoing weights of zero, so that the network's function stays the same."""
 
 NOTHING = torch.empty(0, dtype=torch.int64)
+"""The numbers of no units: what an operator gets that takes no selection."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one layer or weight.
+    """Tells what an operator did to one layer or weight.
 
     Attributes:
-        change: of the network; None where nothing was changed.
-        count: units, synapses or layers changed.
-        note: what else has to be known, as that the change was clipped.
+        change: how the network was changed; None where nothing was changed.
+        count: how many units, synapses or layers were changed.
+        note: what else a reader has to know, for example that the change was clipped; None if nothing.
     """
 
     change: Change | None
@@ -45,11 +46,11 @@ class Outcome:
 
 
 class Operator(ABC):
-    """What a rule does where its trigger fired.
+    """Changes a layer, or the synapses of a weight, where a rule's trigger has fired.
 
     Attributes:
-        selects: what it has to be told: which `units`, which `synapses`, or nothing.
-        score: what it looks at itself, if anything; the rule lets it observe training and follow changes.
+        selects: `units` or `synapses` if a selection has to choose them; None if the operator takes no selection.
+        score: a score that the operator itself reads, if any; the rule lets it observe training and follow changes.
     """
 
     selects: ClassVar[str | None] = "units"
@@ -57,18 +58,20 @@ class Operator(ABC):
 
     @property
     def name(self) -> str:
-        """As records show it, `prune-synapses`."""
+        """Return the name that records show, such as `prune-synapses`."""
         return shown(self)
 
     def check(self, structure: Structure, names: tuple[str, ...]) -> None:
-        """Refuse, before any training, what cannot work on this network: it is tried on a copy.
+        """Refuse, before any training, a network on which the operator cannot work: it is tried on a copy.
+
+        The network stays as it is, and so do the random numbers that training will draw.
 
         Args:
-            structure: of the network, which stays as it is, as do the random numbers that training will draw.
-            names: of the layers, or of the weights for an operator on synapses.
+            structure: the structure of the network.
+            names: names of layers, or of weights for an operator on synapses.
 
         Raises:
-            UsageError: with the reason.
+            UsageError: if it cannot work; the message gives the reason.
         """
         trial = Structure(deepcopy(structure.network), *structure.inputs)
         with untouched_generators():
@@ -79,40 +82,50 @@ class Operator(ABC):
                     raise UsageError(f"{type(self).__name__} does not work on {name!r}: {error}") from None
 
     def attempt(self, structure: Structure, name: str) -> None:
-        """Do as much of it to a copy of the network as can be done without a batch.
+        """Try the operator on a copy of the network, as far as that needs no batch; `check` calls this.
+
+        Args:
+            structure: the structure of the copy.
+            name: the name of the layer, or of the weight for an operator on synapses.
 
         Raises:
             StructureError: if it cannot be done.
         """
 
     def candidates(self, moment: Moment, name: str) -> Tensor:
-        """Who may be chosen: those that are not protected (frozen), and of synapses those that are not pruned.
+        """Return what a selection may choose: what is not frozen, and of synapses what is not pruned.
 
         Returns:
-            Bool, of shape (units,) or of the weight's.
+            A mask, bool, of shape (units,), or of the weight's shape for synapses.
         """
         return live_synapses(moment, name) if self.selects == "synapses" else free_units(moment, name)
 
     def progress(self, moment: Moment, name: str) -> tuple[int, int] | None:
-        """To how many it has been done, and out of how many; None where it leaves nothing that could be counted."""
+        """Return how many units or synapses are done already, and out of how many, which a `target` of `Lowest` reads.
+
+        None says that this operator leaves nothing that could be counted, so that it has no target.
+        """
         del moment, name
         return None
 
     @abstractmethod
     def apply(self, moment: Moment, name: str, chosen: Tensor) -> Outcome | None:
-        """Change one layer (or weight); None if there is nothing to do.
+        """Change one layer, or the synapses of one weight.
 
         Args:
-            moment: now.
-            name: of the layer, or of the weight.
-            chosen: numbers of units (int64), the first to go first; or which synapses (bool, of the weight's shape);
-                never none of them. Empty for an operator that has to be told neither.
+            moment: the present moment.
+            name: the name of the layer, or of the weight for an operator on synapses.
+            chosen: the numbers of the chosen units (int64, lowest score first), or a mask of the chosen synapses (bool,
+                of the weight's shape); at least one is chosen. It is empty if the operator takes no selection.
+
+        Returns:
+            What was done; None if there was nothing to do, which leaves no event.
         """
 
 
 @dataclass
 class Mark(Operator):
-    """Change nothing, and leave an event: what a trigger would do can be seen on its own."""
+    """Changes nothing, but leaves an event, so that one can see when a trigger fires."""
 
     selects: ClassVar[str | None] = None
 
@@ -124,8 +137,12 @@ class Mark(Operator):
 def check_new(operator: Operator, new: object) -> None:
     """Refuse what cannot say how units start.
 
+    Args:
+        operator: the operator that takes it, for the message.
+        new: what was given.
+
     Raises:
-        UsageError: with an example of what can.
+        UsageError: if it is no initialiser and cannot make one; the message gives an example.
     """
     if not isinstance(new, Initialiser) and not callable(new):
         raise UsageError(f"{type(operator).__name__}: new = {new!r} is no initialiser, such as ZeroFanOut()")
@@ -134,8 +151,9 @@ def check_new(operator: Operator, new: object) -> None:
 
 
 def start_of(new: New, moment: Moment) -> Initialiser:
-    """The initialiser, made with the current batch where it wants one."""
+    """Return the initialiser; if it is a class that takes a closure, make one with the present batch.
+
+    Raises:
+        UsageError: if it needs a batch and there has been none yet.
+    """
     return new if isinstance(new, Initialiser) else new(moment.closure)
-
-
-__all__ = ["NOTHING", "SILENT", "Mark", "New", "Operator", "Outcome", "check_new", "start_of"]

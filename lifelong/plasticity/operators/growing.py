@@ -1,4 +1,4 @@
-"""Neurogenesis: a layer gets more units."""
+"""Neurogenesis: an operator that adds units to a layer."""
 
 from __future__ import annotations
 
@@ -17,24 +17,32 @@ from lifelong.plasticity.operators.base import SILENT, New, Operator, Outcome, c
 from lifelong.structure import Initialiser, Structure, create_units, freeze_units
 
 Amount = int | float | Callable[[Moment, str], int]
-"""How many units a layer gets: so many, a share of those that it had at first, or what a function says.
+"""How many units a layer gets: a count, a share of the units that it had at first, or a function that returns a count.
 
-The function is given the moment, whose `firing` tells what the trigger saw, and the layer's name."""
+The function is called with the moment, whose `firing` tells what the trigger saw, and with the layer's name."""
 
 
 @dataclass
 class Grow(Operator):
-    """Add units to a layer.
+    """Adds units to a layer.
 
     Args:
-        amount: how many at a time: a count, a share in (0, 1] of the units that the layer had at first (rounded up), or
-            a function of the moment and the layer's name, which may say 0.
-        new: how they start; by default the network's function is preserved.
-        cap: the most that a layer may have, as a multiple of what it had at first (rounded down).
-        freeze: hold the units that are there already, for good.
+        amount: how many units at a time: a count of at least 1, a share in (0, 1] of the units that the layer had at
+            first (rounded up), or a function of the moment and the layer's name that returns a count, which may be 0.
+        new: how the new units start; by default the network's function stays the same.
+        cap: the most units that a layer may have, as a multiple above 1 of those it had at first (rounded down). Growth
+            that goes past it is clipped.
+        freeze: whether the units that are there already are frozen, for good.
 
     Raises:
-        UsageError: if a single growth goes past the cap, or the amount is out of range.
+        UsageError: if the amount or the cap is out of range, or a single growth goes past the cap.
+
+    >>> Grow(0.25, cap=2.0).name
+    'grow'
+    >>> Grow(1.5)
+    Traceback (most recent call last):
+    ...
+    lifelong.errors.UsageError: Grow: amount = 1.5 is not in (0, 1]; the nearest is 1.0
     """
 
     amount: Amount = 0.1
@@ -60,6 +68,7 @@ class Grow(Operator):
             )
 
     def check(self, structure: Structure, names: tuple[str, ...]) -> None:
+        # A cap that leaves no layer room for one growth would make a rule that never acts.
         most = {name: self._most(structure.layers[name].units) for name in names}
         room = {name: count - structure.layers[name].units for name, count in most.items() if count is not None}
         least = self.amount if isinstance(self.amount, int) else 1
@@ -74,10 +83,12 @@ class Grow(Operator):
     def attempt(self, structure: Structure, name: str) -> None:
         if self.freeze:
             freeze_units(structure, name)
+        # A class of initialisers needs a batch, and there is none before training: the default stands in for it.
         create_units(structure, name, 1, self.new if isinstance(self.new, Initialiser) else SILENT)
 
     def apply(self, moment: Moment, name: str, chosen: Tensor) -> Outcome | None:
         del chosen
+        # Shares and caps are of the first size, so that growth is linear and ends, however often a trigger fires.
         first, units = moment.memory.initial[name], moment.layer(name).units
         asked, most = self._asked(moment, name, first), self._most(first)
         count = asked if most is None else min(asked, max(0, most - units))
@@ -89,16 +100,16 @@ class Grow(Operator):
         return Outcome(create_units(moment.structure, name, count, start_of(self.new, moment)), count, note)
 
     def _asked(self, moment: Moment, name: str, first: int) -> int:
+        """Return how many units are wanted, for a layer that had `first` units at first."""
+        # 1e-9 takes rounding errors off: 0.07 of 100 units, which computes to a little more than 7, is 7, not 8.
         if callable(self.amount):
             return self.amount(moment, name)
         return ceil(self.amount * first - 1e-9) if isinstance(self.amount, float) else self.amount
 
     def _most(self, first: int) -> int | None:
+        """Return how many units a layer may have that had `first` units at first; None if there is no cap."""
         return None if self.cap is None else int(self.cap * first + 1e-9)
 
 
 def _is_amount(given: object) -> bool:
     return callable(given) or (isinstance(given, Real) and not isinstance(given, bool))
-
-
-__all__ = ["Amount", "Grow"]

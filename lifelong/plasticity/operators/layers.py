@@ -1,4 +1,4 @@
-"""What is done to whole layers: insert one, take one out."""
+"""Operators on whole layers: one inserts a layer, one takes a layer out."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from lifelong.structure.operators.replacements import ACTIVATIONS
 
 @dataclass
 class InsertLayer(Operator):
-    """Insert a residual layer, x + W2 f(W1 x), behind each of the rule's layers; W2 starts at zero.
+    """Inserts a residual layer, x + W2 f(W1 x), behind each of the rule's layers; W2 starts at zero.
 
-    The layer is then called `<name>.0` and the new one `<name>.1`; a rule's layers follow. Each firing inserts another
-    one, behind inserted ones too where a rule is about all layers.
+    The network's function stays the same at first. The layer is then called `<name>.0` and the new one `<name>.1`; the
+    rule follows the new name. Each firing inserts one more layer, also behind inserted ones if the rule is about all
+    layers.
 
     Args:
-        hidden: units of the new layer; by default as many as the layer before it has.
+        hidden: how many units W1 has, at least 1; by default as many as the layer before it.
         activation: f, by its name in `torch.nn`.
 
     Raises:
@@ -51,9 +52,10 @@ class InsertLayer(Operator):
 
 @dataclass
 class RemoveLayer(Operator):
-    """Take each of the rule's layers out: where it keeps the shape, the identity takes its place, else a translator.
+    """Takes each of the rule's layers out, as Camacho et al. (2022) do; see `lifelong.structure.remove_layer`.
 
-    As in Camacho et al. (2022); see `lifelong.structure.remove_layer`. The rule is about it no more.
+    If the layer keeps the shape of its input, the identity takes its place, else a translator. From then on the rule is
+    no longer about it.
     """
 
     selects: ClassVar[str | None] = None
@@ -66,6 +68,3 @@ class RemoveLayer(Operator):
         if not bool(free_units(moment, name).all()):
             return Outcome(None, 0, "it stays: some of its units are frozen")
         return Outcome(remove_layer(moment.structure, name), 1)
-
-
-__all__ = ["InsertLayer", "RemoveLayer"]

@@ -1,4 +1,4 @@
-"""Units that do the same become one."""
+"""An operator that merges units that do nearly the same."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from lifelong.structure import Role, Structure, merge_units
 
 @dataclass
 class Merge(Operator):
-    """Make one unit of each pair of near duplicates: the mean of their fan-in, the sum of their fan-out.
+    """Makes one unit of each pair of near duplicates, with the mean of their fan-in and the sum of their fan-out.
 
-    Wagarachchi & Karunananda (2017) merge near duplicates; how these are found, and the mean and the sum, are our
-    choice. Pairs are disjoint, the most alike first: of three that are alike, two are merged now and the third at the
-    next firing. Protected (frozen) units are left as they are. Of a pair one stays, so that no layer gets empty.
+    Wagarachchi & Karunananda (2017) merge near duplicates. How duplicates are found, and the mean and the sum, are our
+    choice. A unit is in one pair at most, and the most similar pairs come first: of three similar units, two are merged
+    now and the third at the next firing. Frozen units are left as they are. One unit of each pair stays, so that no
+    layer becomes empty.
 
     Args:
-        least: how alike they have to be, in (0, 1].
-        by: what is compared: the correlation of `activations` over the last batch (a unit that does not vary has no
-            duplicate), or the cosine of the `fan-in` with its bias, which needs no batch.
+        least: the least similarity of a pair, in (0, 1].
+        by: how similarity is measured: by the correlation of `activations` over the last batch (a unit that does not
+            vary has no duplicate), or by the cosine of the `fan-in` and bias, which needs no batch.
 
     Raises:
         UsageError: if an argument is out of range.
@@ -58,25 +59,27 @@ class Merge(Operator):
             alike = correlations(self.score.state[name]["said"].t())
         else:
             return Outcome(None, 0, "before the first update no activations are known")
+        # `least` is above 0, so that a similarity of 0 keeps a frozen unit out of every pair.
         held = ~free_units(moment, name).to(alike.device)
-        found = pairs(alike.masked_fill(held | held[:, None], 0), self.least)
-        return Outcome(merge_units(moment.structure, name, found), len(found)) if found else None
+        duplicates = pairs(alike.masked_fill(held | held[:, None], 0), self.least)
+        return Outcome(merge_units(moment.structure, name, duplicates), len(duplicates)) if duplicates else None
 
 
 def _cosines(moment: Moment, layer: str) -> Tensor:
-    """Of each unit's fan-in and bias with each other's, of shape (units, units); 0 where there is no fan-in."""
-    found, network = moment.layer(layer), moment.structure.network
-    readers = {slot.module for slot in found.slots_of(Role.FAN_IN)}
+    """Return the cosine of each unit's fan-in and bias with each other unit's, in [-1, 1], of shape (units, units).
+
+    It is 0 for a unit whose fan-in and bias are all zero.
+    """
+    layer_now, network = moment.layer(layer), moment.structure.network
+    # The bias of the layer itself counts; what a normalisation behind it holds for each unit does not.
+    readers = {slot.module for slot in layer_now.slots_of(Role.FAN_IN)}
     parts = []
-    for slot in found.slots_of(Role.FAN_IN, Role.OWN):
+    for slot in layer_now.slots_of(Role.FAN_IN, Role.OWN):
         if slot.module in readers and slot.tensor in dict(network.named_parameters()):
             parameter = network.get_parameter(slot.tensor).detach()
             rows = parameter.index_select(slot.dim, slot.positions.flatten().to(parameter.device))
-            parts.append(rows.movedim(slot.dim, 0).reshape(found.units, -1))
+            parts.append(rows.movedim(slot.dim, 0).reshape(layer_now.units, -1))
     weights = torch.cat(parts, dim=1)
     norm = weights.norm(dim=1, keepdim=True)
     scaled = torch.where(norm > 0, weights / norm, 0)
     return scaled @ scaled.t()
-
-
-__all__ = ["Merge"]

@@ -1,4 +1,4 @@
-"""What is done to single synapses: prune them, let them live again, draw them anew."""
+"""Operators on single synapses: prune them, create pruned ones again, draw them anew."""
 
 from __future__ import annotations
 
@@ -24,14 +24,17 @@ from lifelong.structure.starting.drawing import draw
 
 
 class _OfSynapses(Operator):
+    """Changes the synapses of a weight that a selection has chosen."""
+
     selects: ClassVar[str | None] = "synapses"
 
 
 @dataclass
 class PruneSynapses(_OfSynapses):
-    """Take synapses out: they are zero, and stay so, until they are created again.
+    """Prunes synapses: they become zero, and stay zero until they are created again.
 
-    A unit may lose all of its synapses, and is constant then. A weight keeps one at least, its largest.
+    A unit may lose all of its synapses; its activation is then constant. A weight keeps at least one synapse, the
+    largest of the last ones.
     """
 
     def progress(self, moment: Moment, name: str) -> tuple[int, int]:
@@ -43,6 +46,7 @@ class PruneSynapses(_OfSynapses):
         if pruned + count == synapses:
             note = f"clipped from {count}: the weight's last synapse stays"
             count -= 1
+            # -1 is below every magnitude, so that the largest is one that was chosen.
             size = moment.structure.network.get_parameter(name).detach().abs().masked_fill(~chosen, -1)
             chosen = chosen.flatten().index_fill(0, size.argmax(), False).view_as(chosen)
         if not count:
@@ -52,10 +56,11 @@ class PruneSynapses(_OfSynapses):
 
 @dataclass
 class CreateSynapses(_OfSynapses):
-    """Let pruned synapses live again, from zero, so that the network's function stays as it is.
+    """Creates pruned synapses again, with the weight zero, so that the network's function stays the same at first.
 
-    The selection is among the pruned ones: the highest |gradient|, which pruned ones have too, as in RigL (Evci et al.
-    2020, arXiv:1911.11134); at random, as in SET (Mocanu et al. 2018). A `target` is the share that lives.
+    The selection chooses among pruned synapses. For example, RigL takes those with the largest |gradient|, which pruned
+    synapses have too (Evci et al. 2020, arXiv:1911.11134), and SET draws them at random (Mocanu et al. 2018). A
+    `target` is the share of synapses that are alive.
     """
 
     def candidates(self, moment: Moment, name: str) -> Tensor:
@@ -71,13 +76,14 @@ class CreateSynapses(_OfSynapses):
 
 @dataclass
 class ResetSynapses(_OfSynapses):
-    """Draw synapses anew as torch first drew the layer's weights, with optimizer state as at the beginning.
+    """Draws synapses anew as torch first drew the layer's weights, with optimizer state as at the beginning.
 
-    As selective weight reinitialisation does (2025, CoLLAs), and Zilly et al. (2021) with frozen connections. Under
-    Adam, single synapses share their weight's count of steps.
+    Selective weight reinitialisation does so (2025, CoLLAs), and so do Zilly et al. (2021) with frozen connections.
+    Adam keeps one count of steps for a whole weight, so this count stays.
     """
 
     def attempt(self, structure: Structure, name: str) -> None:
+        # Whether it is known how the module draws its weights is all that can go wrong.
         _drawn(structure, name, 1)
 
     def apply(self, moment: Moment, name: str, chosen: Tensor) -> Outcome | None:
@@ -90,23 +96,20 @@ class ResetSynapses(_OfSynapses):
 
 
 def _pruned(moment: Moment, name: str) -> tuple[int, int]:
-    """How many of a weight's synapses are pruned, and how many it has."""
+    """Return how many of a weight's synapses are pruned, and how many synapses it has."""
     mask = alive(moment.structure.network, name)
     synapses = moment.structure.network.get_parameter(name).numel()
     return (0 if mask is None else int((~mask).sum())), synapses
 
 
 def _drawn(structure: Structure, name: str, count: int) -> Tensor:
-    """First values of so many synapses.
+    """Draw first values for synapses of a weight, of shape (count,).
 
     Raises:
-        StructureError: if it is not known how the module draws them.
+        StructureError: if it is not known how the module draws its weights.
     """
     module, attribute = owner(structure.network, name)
     drawn = draw(module, attribute, (count,), structure.network.get_parameter(name).shape)
     if drawn is None:
         raise StructureError(f"how {type(module).__name__} first draws its weights is not known")
     return drawn
-
-
-__all__ = ["CreateSynapses", "PruneSynapses", "ResetSynapses"]

@@ -1,4 +1,4 @@
-"""What is done to units that a selection chose: remove, reset, split, freeze. And unfreeze, which takes all."""
+"""Operators on units that a selection chose: remove, reset, split, freeze; and unfreeze, which takes all units."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lifelong.structure import (
 
 @dataclass
 class Remove(Operator):
-    """Take units out; a layer keeps one at least: that which would have been the last to go."""
+    """Removes units. A layer keeps at least one: of all its units, the one with the highest score."""
 
     def attempt(self, structure: Structure, name: str) -> None:
         if structure.layer(name).units > 1:
@@ -40,7 +40,7 @@ class Remove(Operator):
         units, note = chosen.tolist(), None
         if len(units) == moment.layer(name).units:
             note = f"clipped from {len(units)}: the layer's last unit stays"
-            units = units[:-1]
+            units = units[:-1]  # the lowest scores come first
         if not units:
             return Outcome(None, 0, note)
         return Outcome(remove_units(moment.structure, name, units), len(units), note)
@@ -48,10 +48,14 @@ class Remove(Operator):
 
 @dataclass
 class Reset(Operator):
-    """Let units start again.
+    """Lets units start again.
 
     Args:
-        new: how; by default with a fan-in drawn anew and no fan-out, as in continual backpropagation.
+        new: how they start; by default their fan-in is drawn anew and their fan-out is zero, as in continual
+            backpropagation.
+
+    Raises:
+        UsageError: if `new` is no initialiser.
     """
 
     new: New = SILENT
@@ -70,11 +74,11 @@ class Reset(Operator):
 
 @dataclass
 class Split(Operator):
-    """Make two of each unit, which share its fan-out.
+    """Makes two units of each one; each of the two gets half of its fan-out.
 
     Args:
-        noise: of the new halves' fan-in, relative to its standard deviation; at least 0.
-        frozen: whether protected units may be split too; their own fan-in stays as it is.
+        noise: the noise that is added to the fan-in of the new unit, in standard deviations of the fan-in; at least 0.
+        frozen: whether frozen units may be split too; their own fan-in stays as it is.
 
     Raises:
         UsageError: if the noise is negative.
@@ -100,7 +104,7 @@ class Split(Operator):
 
 @dataclass
 class Freeze(Operator):
-    """Hold units as they are: protected on purpose, which no rule undoes but `Unfreeze`."""
+    """Freezes units: training and other rules leave them as they are, until `Unfreeze`."""
 
     def attempt(self, structure: Structure, name: str) -> None:
         freeze_units(structure, name)
@@ -115,7 +119,7 @@ class Freeze(Operator):
 
 @dataclass
 class Unfreeze(Operator):
-    """Let protected units of the rule's layers learn again; all of them."""
+    """Lets all frozen units of the rule's layers learn again."""
 
     selects: ClassVar[str | None] = None
 
@@ -123,6 +127,3 @@ class Unfreeze(Operator):
         del chosen
         held = frozen_units(moment.structure, name)
         return Outcome(unfreeze_units(moment.structure, name, held), len(held)) if held else None
-
-
-__all__ = ["Freeze", "Remove", "Reset", "Split", "Unfreeze"]

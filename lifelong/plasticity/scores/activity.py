@@ -1,8 +1,8 @@
-"""Scores that read what a layer's units say: how much, and how much of it is heard.
+"""Scores that read the activations of units, and the weights by which these are passed on.
 
-An activation is what the unit's readers were given at an update, in training mode: behind the non-linearity and, where
-there is one, normalisation. Behind a layer normalisation all units look alike, so that these scores tell little there.
-A saturated tanh unit has a high activation, and is thus protected by them.
+An activation is what the unit's readers were given at an update, in training mode: after the non-linearity and, where
+there is one, after normalisation. After a layer normalisation all units look alike, so that these scores tell little
+there. A saturated tanh unit has a high activation, so that these scores protect it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Variant = Literal["raw", "mean-corrected", "adaptable", "feature by input", "ada
 
 @dataclass
 class MeanActivation(MeanOfUnits):
-    """The mean absolute activation of a unit, over the batch and the places of an image.
+    """Scores a unit by its mean absolute activation, over the batch and the places of an image; at least 0.
 
     With `Below(MeanActivation(), 0.025, relative=True)` it is the dormancy of ReDo (Sokar et al. 2023,
     arXiv:2302.12902), estimated on one batch of training.
 
     Args:
-        decay: see `MeanOfUnits`; by default the last batch alone.
+        decay: the decay of the running mean, see `MeanOfUnits`; by default the last batch alone counts.
     """
 
     watches: ClassVar[bool] = True
@@ -40,7 +40,7 @@ class MeanActivation(MeanOfUnits):
 
 
 class _Form(NamedTuple):
-    """What a variant multiplies: which activation, whether fan-out, whether it is divided by fan-in."""
+    """Says what a variant multiplies: which activation, whether by the fan-out, whether it divides by the fan-in."""
 
     activation: Literal["absolute", "centred", None]
     fan_out: bool
@@ -59,26 +59,26 @@ _FORMS: dict[str, _Form] = {
 
 @dataclass
 class Contribution(MeanOfUnits):
-    """The utility of continual backpropagation, a running mean over updates corrected by a unit's age.
+    """Scores a unit by its utility in continual backpropagation: a running mean over updates, corrected by its age.
 
-    With h a unit's activation, mean over the batch; h' its running mean, with the same decay and correction; out and in
-    the absolute weights of its fan-out and fan-in:
+    Here h is the unit's activation, and h' its running mean with the same decay and correction; |h| and |h - h'| are
+    means over the batch. out and in are the absolute weights of its fan-out and fan-in:
 
-    - `raw`: |h| sum(out), that of the paper (Dohare et al. 2024, Nature 632, Algorithm 1);
+    - `raw`: |h| sum(out), as in the paper (Dohare et al. 2024, Nature 632, Algorithm 1);
     - `mean-corrected`: |h - h'| mean(out), `zero_contribution` in the authors' code;
-    - `adaptable`: |h - h'| mean(out) / mean(in), `adaptable_contribution` there, which is what the configurations of
-      the published MNIST and ImageNet experiments use, unlike the paper;
+    - `adaptable`: |h - h'| mean(out) / mean(in), `adaptable_contribution` in that code. The configurations of the
+      published MNIST and ImageNet experiments use it, unlike the paper;
     - `feature by input`: |h - h'| / mean(in);
     - `adaptation`: 1 / mean(in);
     - `weight`: mean(out).
 
-    Sum and mean differ by the number of readers, the same for all units of a layer: it is only between layers that it
-    matters. In the code's `CBPLinear` there is no running mean: `decay=0`. A unit whose fan-in is zero throughout has
-    an infinite score where it is divided by.
+    Sum and mean differ by the number of readers. It is the same for all units of a layer, so that it matters only
+    between layers. `CBPLinear` in the authors' code has no running mean, which is `decay=0` here. A unit whose fan-in
+    is all zero has an infinite score in the variants that divide by it.
 
     Args:
-        decay: eta of the paper.
-        variant: which of these.
+        decay: the decay of the running means, in [0, 1); eta in the paper.
+        variant: one of the formulas above.
 
     Raises:
         UsageError: if there is no such variant, or the decay is out of range.
@@ -94,26 +94,26 @@ class Contribution(MeanOfUnits):
             raise unknown("variant", self.variant, _FORMS)
 
     def measure(self, moment: Moment, layer: str) -> Tensor:
-        form, found, network = _FORMS[self.variant], moment.layer(layer), moment.structure.network
+        form, layer_now, network = _FORMS[self.variant], moment.layer(layer), moment.structure.network
         activations = moment.activations(layer)
-        value = activations.new_ones(found.units)
+        # A variant without activations multiplies with 1.
+        value = activations.new_ones(layer_now.units)
         if form.activation == "absolute":
             value = activations.abs().mean(0)
         elif form.activation == "centred":
-            value = (activations - self._centre(layer, activations)).abs_().mean(0)
+            value = (activations - self._centre(layer, activations)).abs_().mean(0)  # in place, on a fresh tensor
         if form.fan_out:
-            count = 1 if self.variant == "raw" else weights_of_unit(network, found, Role.FAN_OUT)
-            value = value * sum_by_unit(network, found, torch.abs, Role.FAN_OUT) / count
+            # The paper sums the outgoing weights, all of the code's variants average them.
+            count = 1 if self.variant == "raw" else weights_of_unit(network, layer_now, Role.FAN_OUT)
+            value = value * sum_by_unit(network, layer_now, torch.abs, Role.FAN_OUT) / count
         if form.over_fan_in:
-            count = weights_of_unit(network, found, Role.FAN_IN)
-            value = value * count / sum_by_unit(network, found, torch.abs, Role.FAN_IN)
+            count = weights_of_unit(network, layer_now, Role.FAN_IN)
+            value = value * count / sum_by_unit(network, layer_now, torch.abs, Role.FAN_IN)
         return value
 
     def _centre(self, layer: str, activations: Tensor) -> Tensor:
-        """The running mean activation of each unit, with the present batch."""
+        """Return the running mean activation of each unit, the present batch included, of shape (units,)."""
         held, mean = self.state[layer], activations.mean(0)
+        # `observe` counts this update only after the measure, hence the one more below.
         seen = held["seen"] if held else torch.zeros_like(mean)
         return corrected(mean_in(held, "activation", mean, self.decay), seen + 1, self.decay)
-
-
-__all__ = ["Contribution", "MeanActivation", "Variant"]

@@ -1,4 +1,4 @@
-"""What says which units or synapses a rule is about: a number for each."""
+"""The base classes of scores, and scores with their sign changed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lifelong.structure import Change, Structure
 
 @dataclass
 class UnitScore(ABC):
-    """A number for each unit of a layer.
+    """Gives a number to each unit of a layer.
 
     A score may keep running values in `state`, which follows every change of the network. It belongs to one rule.
 
     Attributes:
-        watches: whether it looks at activations.
-        state: by layer and name, a value for each unit, of shape (units, ...).
-        fill: what new and restarted units begin with in `state`.
+        watches: whether it reads activations.
+        state: by layer and then by name, a value for each unit, of shape (units, ...).
+        fill: the value with which new and reset units begin in `state`.
     """
 
     watches: ClassVar[bool] = False
@@ -30,44 +30,45 @@ class UnitScore(ABC):
     state: dict[str, dict[str, Tensor]] = field(default_factory=dict, init=False, repr=False)
 
     def check(self, structure: Structure, layers: tuple[str, ...]) -> None:
-        """Refuse, before any training, what cannot work on this network.
+        """Refuse, before any training, a network on which the score cannot work.
 
         Raises:
-            UsageError: with the reason.
+            UsageError: if it cannot work; the message gives the reason.
         """
 
     def observe(self, moment: Moment, layer: str) -> None:
-        """Take note of one update; called after each, for each of the rule's layers."""
+        """Take note of one update; this is called after each update, for each of the rule's layers."""
 
     @abstractmethod
     def __call__(self, moment: Moment, layer: str) -> Tensor:
-        """A score for each unit, of shape (units,); what is low is what a rule prunes or resets first."""
+        """Return a score for each unit, of shape (units,); a rule prunes or resets the lowest first."""
 
     def carry(self, change: Change) -> None:
-        """Follow a change of the network."""
+        """Let `state` follow a change of the network."""
         self.state = renamed_keys(self.state, change)
         values = self.state.get(change.layer, {})
         for name, value in values.items():
             values[name] = carry_units(value, change, self.fill)
 
     def forget(self) -> None:
-        """Another network has taken the known one's place."""
+        """Forget what is known of units, because another network has taken the place of the known one."""
         self.state.clear()
 
     def __neg__(self) -> UnitScore:
-        """The other way round: what was high comes first, as where the busiest units are split."""
+        """Turn the order round, so that the highest come first, for example to split the most active units."""
         return OppositeOfUnits(self)
 
 
 @dataclass
 class SynapseScore(ABC):
-    """A number for each synapse of a weight.
+    """Gives a number to each synapse of a weight.
 
     A score may keep running values in `state`, which follows every change of the network. It belongs to one rule.
 
     Attributes:
-        state: by name, for each weight a tensor of its shape.
-        fill: what new synapses begin with in `state`.
+        watches: whether it reads activations.
+        state: by name and then by weight, a tensor of the weight's shape.
+        fill: the value with which new synapses begin in `state`.
     """
 
     watches: ClassVar[bool] = False
@@ -75,35 +76,35 @@ class SynapseScore(ABC):
     state: dict[str, dict[str, Tensor]] = field(default_factory=dict, init=False, repr=False)
 
     def check(self, structure: Structure, weights: tuple[str, ...]) -> None:
-        """Refuse, before any training, what cannot work on this network.
+        """Refuse, before any training, a network on which the score cannot work.
 
         Raises:
-            UsageError: with the reason.
+            UsageError: if it cannot work; the message gives the reason.
         """
 
     def observe(self, moment: Moment, weight: str) -> None:
-        """Take note of one update; called after each, for each of the rule's weights."""
+        """Take note of one update; this is called after each update, for each of the rule's weights."""
 
     @abstractmethod
     def __call__(self, moment: Moment, weight: str) -> Tensor:
-        """A score for each synapse, of the weight's shape; what is low is what a rule prunes or resets first."""
+        """Return a score for each synapse, of the weight's shape; a rule prunes or resets the lowest first."""
 
     def carry(self, change: Change) -> None:
-        """Follow a change of the network."""
+        """Let `state` follow a change of the network."""
         self.state = {name: change.carry(tensors, self.fill) for name, tensors in self.state.items()}
 
     def forget(self) -> None:
-        """Another network has taken the known one's place."""
+        """Forget what is known of units, because another network has taken the place of the known one."""
         self.state.clear()
 
     def __neg__(self) -> SynapseScore:
-        """The other way round: what was high comes first, as where synapses are created."""
+        """Turn the order round, so that the highest come first, for example to create synapses."""
         return OppositeOfSynapses(self)
 
 
 @dataclass
 class _Opposite:
-    """Another score with its sign changed, which is written `-score`."""
+    """Changes the sign of another score; it is written `-score`."""
 
     score: Any
 
@@ -129,12 +130,9 @@ class _Opposite:
 
 @dataclass
 class OppositeOfUnits(_Opposite, UnitScore):
-    """Of units."""
+    """Changes the sign of a score of units."""
 
 
 @dataclass
 class OppositeOfSynapses(_Opposite, SynapseScore):
-    """Of synapses."""
-
-
-__all__ = ["OppositeOfSynapses", "OppositeOfUnits", "SynapseScore", "UnitScore"]
+    """Changes the sign of a score of synapses."""

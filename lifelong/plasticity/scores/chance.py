@@ -1,4 +1,4 @@
-"""Numbers drawn at random: the control of every other score."""
+"""Scores that are drawn at random: the control for every other score."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lifelong.plasticity.scores.base import SynapseScore, UnitScore
 
 @dataclass
 class Random(UnitScore):
-    """A number in [0, 1) for each unit, drawn anew each time from the rules' own generator."""
+    """Scores each unit by a number in [0, 1) that is drawn anew each time, from the rules' own generator."""
 
     def __call__(self, moment: Moment, layer: str) -> Tensor:
         return torch.rand(moment.layer(layer).units, generator=moment.generator)
@@ -21,11 +21,8 @@ class Random(UnitScore):
 
 @dataclass
 class SynapseRandom(SynapseScore):
-    """A number in [0, 1) for each synapse, drawn anew each time from the rules' own generator."""
+    """Scores each synapse by a number in [0, 1) that is drawn anew each time, from the rules' own generator."""
 
     def __call__(self, moment: Moment, weight: str) -> Tensor:
         parameter = moment.structure.network.get_parameter(weight)
         return torch.rand(parameter.shape, generator=moment.generator).to(parameter.device)
-
-
-__all__ = ["Random", "SynapseRandom"]

@@ -1,4 +1,4 @@
-"""How long a unit has been silent."""
+"""A score by how long a unit has been silent."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ from lifelong.structure.contexts import evaluating
 from lifelong.structure.holding.undo import undone
 
 _TRIALS = 32
+"""On how many random inputs a unit has to be exactly 0 once, to count as one that can be silent."""
 
 
 @dataclass
 class FiringAge(UnitScore):
-    """Minus the updates since a unit last fired, so that the unit that has been silent for longest comes first.
+    """Scores a unit by minus the updates since it last fired, so that the unit that was silent for longest comes first.
 
-    A unit fires at an update if its activation is not exactly 0 at one sample or place of the batch at least; the score
-    is then 0. New units count from their birth. `Below(FiringAge(), -100)` finds what has been silent for 100 updates.
-    The age is that of self-normalised resets (Farias & Jozefiak 2025), which counts batches here, not samples.
+    A unit fires at an update if its activation is not exactly 0 for at least one sample, or place of an image, in the
+    batch; its score is then 0. The count of a new unit begins at its birth. `Below(FiringAge(), -100)` selects units
+    that have been silent for at least 100 updates. This is the age of self-normalised resets (Farias & Jozefiak 2025),
+    but it counts batches, not samples.
     """
 
     watches: ClassVar[bool] = True
 
     def check(self, structure: Structure, layers: tuple[str, ...]) -> None:
-        """Refuse layers whose units are never exactly 0 on random inputs, as those of tanh, GELU or batch norm alone.
+        """Refuse layers whose units are never exactly 0 on random inputs, such as those of tanh, GELU or batch norm.
 
         Raises:
-            UsageError: with the reason.
+            UsageError: if there is such a layer; the message names it.
         """
         if never := _never_silent(structure, layers):
             raise UsageError(
@@ -55,10 +57,14 @@ class FiringAge(UnitScore):
 
 @torch.no_grad()
 def _never_silent(structure: Structure, layers: tuple[str, ...]) -> list[str]:
-    """Layers of whose units none is ever exactly 0: seen, not read off modules, since a network may call functions."""
+    """Return the layers none of whose units is ever exactly 0.
+
+    The network is run on random inputs. Its modules would not tell, because a network may call functions.
+    """
     network, left = structure.network, list(layers)
     generator = Generator().manual_seed(0)
     recorded = Activations(layers)
+    # A trial leaves no trace: neither in random numbers, nor in buffers, nor in modes.
     with torch.random.fork_rng(devices=[]), undone(network), evaluating(network):
         for _ in range(_TRIALS):
             recorded.start(structure)
@@ -70,9 +76,7 @@ def _never_silent(structure: Structure, layers: tuple[str, ...]) -> list[str]:
 
 
 def _noise(value: Any, generator: Generator) -> Any:
+    """Return noise of the shape of a tensor of floats; return anything else, such as task labels, as it is."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
         return value
     return torch.randn(value.shape, generator=generator).to(value)
-
-
-__all__ = ["FiringAge"]

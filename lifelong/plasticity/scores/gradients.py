@@ -1,8 +1,8 @@
 """Scores that read the gradients of an update.
 
-These are gradients of the batch's mean loss, with the penalties of other plug-ins, as the optimizer was given them. A
-weight without a gradient (a head that is not in use) counts as having one of zero. Where a gradient is multiplied with
-a weight, that is the weight after the update. A pruned synapse has a gradient.
+They read the gradients that the optimizer was given: those of the batch's mean loss, with the penalties of other
+plug-ins. A weight without a gradient (in a head that is not in use) counts as if its gradient were zero. Where a
+gradient is multiplied by a weight, it is the weight after the update. A pruned synapse has a gradient too.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from lifelong.structure import Role
 
 @dataclass
 class GradientNorm(MeanOfUnits):
-    """The mean absolute gradient of a unit's fan-in.
+    """Scores a unit by the mean absolute gradient of its fan-in; at least 0.
 
     With `Below(GradientNorm(), 0.01, relative=True)` it is the criterion of ReGraMa, as others describe it.
 
     Args:
-        decay: see `MeanOfUnits`; by default the last update alone.
+        decay: the decay of the running mean, see `MeanOfUnits`; by default the last update alone counts.
     """
 
     def measure(self, moment: Moment, layer: str) -> Tensor:
-        found, network = moment.layer(layer), moment.structure.network
-        return sum_by_unit(network, found, _size, Role.FAN_IN) / weights_of_unit(network, found, Role.FAN_IN)
+        layer_now, network = moment.layer(layer), moment.structure.network
+        return sum_by_unit(network, layer_now, _size, Role.FAN_IN) / weights_of_unit(network, layer_now, Role.FAN_IN)
 
 
 @dataclass
 class Taylor(MeanOfUnits):
-    """The sum of |gradient x weight| over a unit's fan-in: to first order, what taking its weights out one by one does.
+    """Scores a unit by the sum of |gradient x weight| over its fan-in; at least 0.
 
-    After Molchanov et al. (2019, arXiv:1906.10771), who sum squares; that absolute values are summed is our choice.
-    Biases do not count.
+    To first order, this is how much the loss changes if its weights are taken out one by one. It follows Molchanov et
+    al. (2019, arXiv:1906.10771), who sum squares; to sum absolute values is our choice. Biases do not count.
 
     Args:
-        decay: see `MeanOfUnits`.
+        decay: the decay of the running mean, see `MeanOfUnits`.
     """
 
     decay: float = 0.9
@@ -53,13 +53,13 @@ class Taylor(MeanOfUnits):
 
 @dataclass
 class Fisher(MeanOfUnits):
-    """The sum over a unit's fan-in of the running mean of the squared gradient.
+    """Scores a unit by the sum over its fan-in of the running mean of the squared gradient; at least 0.
 
-    Of the gradient of a batch's mean loss, that is, not of single samples: with n samples in a batch it is about 1/n of
-    the empirical Fisher information near a minimum, and more elsewhere.
+    The gradient is that of a batch's mean loss, not that of single samples. With n samples in a batch the score is
+    about 1/n of the empirical Fisher information near a minimum, and more elsewhere.
 
     Args:
-        decay: see `MeanOfUnits`.
+        decay: the decay of the running mean, see `MeanOfUnits`.
     """
 
     decay: float = 0.99
@@ -70,10 +70,11 @@ class Fisher(MeanOfUnits):
 
 @dataclass
 class SynapseGradient(MeanOfSynapses):
-    """The absolute gradient of a synapse.
+    """Scores a synapse by its absolute gradient.
 
     Args:
-        decay: see `MeanOfUnits`; by default the last update alone, as in RigL (Evci et al. 2020, arXiv:1911.11134).
+        decay: the decay of the running mean, see `MeanOfUnits`; by default the last update alone counts, as in RigL
+            (Evci et al. 2020, arXiv:1911.11134).
     """
 
     def measure(self, moment: Moment, weight: str) -> Tensor:
@@ -82,12 +83,12 @@ class SynapseGradient(MeanOfSynapses):
 
 @dataclass
 class SynapseTaylor(MeanOfSynapses):
-    """|gradient x weight| of a synapse: to first order, what its removal does to the loss.
+    """Scores a synapse by |gradient x weight|: to first order, how much the loss changes if it is removed.
 
-    The connection sensitivity of SNIP (Lee et al. 2019, arXiv:1810.02340), up to a constant.
+    This is the connection sensitivity of SNIP (Lee et al. 2019, arXiv:1810.02340), up to a constant factor.
 
     Args:
-        decay: see `MeanOfUnits`; by default the last update alone.
+        decay: the decay of the running mean, see `MeanOfUnits`; by default the last update alone counts.
     """
 
     def measure(self, moment: Moment, weight: str) -> Tensor:
@@ -96,10 +97,10 @@ class SynapseTaylor(MeanOfSynapses):
 
 @dataclass
 class SynapseFisher(MeanOfSynapses):
-    """The running mean of a synapse's squared gradient; of batch means, as `Fisher`'s.
+    """Scores a synapse by the running mean of its squared gradient, which is that of a batch's mean loss, see `Fisher`.
 
     Args:
-        decay: see `MeanOfUnits`.
+        decay: the decay of the running mean, see `MeanOfUnits`.
     """
 
     decay: float = 0.99
@@ -109,21 +110,22 @@ class SynapseFisher(MeanOfSynapses):
 
 
 def _size(parameter: Tensor) -> Tensor | None:
+    """Return |gradient|, of the parameter's shape; None if it has no gradient."""
     return None if parameter.grad is None else parameter.grad.abs()
 
 
 def _effect(parameter: Tensor) -> Tensor | None:
+    """Return |gradient x weight|, of the parameter's shape; None if it has no gradient."""
     return None if parameter.grad is None else (parameter.grad * parameter.detach()).abs_()
 
 
 def _square(parameter: Tensor) -> Tensor | None:
+    """Return the squared gradient, of the parameter's shape; None if it has no gradient."""
     return None if parameter.grad is None else parameter.grad.square()
 
 
 def _measured(moment: Moment, weight: str, of: Callable[[Tensor], Tensor | None]) -> Tensor:
+    """Return a function of a weight, of its shape; zeros if it has no gradient."""
     parameter = moment.structure.network.get_parameter(weight)
     values = of(parameter)
     return torch.zeros_like(parameter, requires_grad=False) if values is None else values
-
-
-__all__ = ["Fisher", "GradientNorm", "SynapseFisher", "SynapseGradient", "SynapseTaylor", "Taylor"]

@@ -1,4 +1,4 @@
-"""Scores that read the weights alone, as they are."""
+"""Scores that read the present weights alone."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _SIDES = {"in": (Role.FAN_IN,), "out": (Role.FAN_OUT,), "both": (Role.FAN_IN, Ro
 
 @dataclass
 class WeightNorm(UnitScore):
-    """The Euclidean norm of a unit's weights.
+    """Scores a unit by the Euclidean norm of its weights. Biases do not count.
 
     Args:
-        side: of what it reads (`in`), of what reads it (`out`), or of both together. Biases do not count.
+        side: which weights count: its fan-in (`in`), its fan-out (`out`), or `both` together.
 
     Raises:
         UsageError: if there is no such side.
@@ -40,12 +40,13 @@ class WeightNorm(UnitScore):
 
 @dataclass
 class MutualFreezing(UnitScore):
-    """How far a unit is from being mutually frozen, after Zilly et al. (2021).
+    """Scores a unit by how far it is from mutual freezing (Zilly et al. 2021); at least 0.
 
-    Fan-in and fan-out that are both near zero block each other's gradients, for that of the one is proportional to the
-    other. The score is the larger of the two Euclidean norms, each relative to its median over the layer, so that
-    `Below(MutualFreezing(), 0.1)` finds units with both under a tenth. The criterion is our choice, since the paper's
-    threshold is not known to us. New units with no fan-out are not frozen: their fan-in is not small.
+    If fan-in and fan-out are both near zero, they block each other's gradients, because the gradient of each is
+    proportional to the other. The score is the larger of the two Euclidean norms, each divided by its median over the
+    layer. So `Below(MutualFreezing(), 0.1)` selects units for which both are at most a tenth of the median. The
+    criterion is our choice, because we do not know the paper's threshold. New units without a fan-out are not frozen,
+    because their fan-in is not small.
 
     Where a layer's median is zero, a norm of zero counts as 0 and any other as infinite.
     """
@@ -56,7 +57,7 @@ class MutualFreezing(UnitScore):
 
 @dataclass
 class Magnitude(SynapseScore):
-    """The absolute weight of a synapse."""
+    """Scores a synapse by its absolute weight."""
 
     def __call__(self, moment: Moment, weight: str) -> Tensor:
         return moment.structure.network.get_parameter(weight).detach().abs()
@@ -67,7 +68,5 @@ def _norm(moment: Moment, layer: str, side: str) -> Tensor:
 
 
 def _over_median(norm: Tensor) -> Tensor:
+    # `where`, because 0 / 0 would be NaN.
     return torch.where(norm == 0, 0, norm / norm.quantile(0.5))
-
-
-__all__ = ["Magnitude", "MutualFreezing", "WeightNorm"]

@@ -1,4 +1,4 @@
-"""How much of what a unit says another one says too."""
+"""A score by how similar a unit is to another one."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from lifelong.plasticity.scores.base import UnitScore
 
 @dataclass
 class Redundancy(UnitScore):
-    """1 - the largest |correlation| of a unit's activations with another unit's, in [0, 1]: 0 where one is superfluous.
+    """Scores a unit by 1 - (its largest |correlation| with another unit), in [0, 1]; 0 if another unit does the same.
 
-    `Below(Redundancy(), 0.05)` finds the units that correlate by .95 or more with another; both of a pair are found, so
-    that they are to be merged, or taken out one at a time (`Lowest(Redundancy(), count=1)`). Anticorrelated units count
-    as well: either can be computed from the other. A unit that does not vary correlates with none.
+    `Below(Redundancy(), 0.05)` selects units that correlate by .95 or more with another one. It selects both units of a
+    pair, so use `Merge`, or remove one at a time (`Lowest(Redundancy(), count=1)`). Anticorrelated units count as well,
+    because each can be computed from the other. A unit that does not vary correlates with none.
 
-    That near duplicates are found by correlation on the last batch is our choice: the publications that merge similar
-    units (Wagarachchi & Karunananda 2017) say this otherwise or not at all.
+    To find near duplicates by correlation on the last batch is our choice: the publications that merge similar units
+    (Wagarachchi & Karunananda 2017) find them in other ways, or do not say how.
 
     Args:
-        samples: so many of the last batch, or of the places of its images, are looked at, spread evenly; at least 2.
+        samples: how many samples of the last batch (or places of its images) are looked at, spread evenly; at least 2.
 
     Raises:
-        UsageError: if there are fewer.
+        UsageError: if `samples` is below 2.
     """
 
     samples: int = 1024
@@ -40,7 +40,9 @@ class Redundancy(UnitScore):
 
     def observe(self, moment: Moment, layer: str) -> None:
         activations = moment.activations(layer)
+        # Rounded up, so that at most `samples` are taken.
         step = -(-len(activations) // self.samples)
+        # Copied, because a view would keep the whole batch alive; turned, because `state` has units first.
         self.state[layer] = {"said": activations[::step].clone().t()}
 
     def __call__(self, moment: Moment, layer: str) -> Tensor:
@@ -51,37 +53,50 @@ class Redundancy(UnitScore):
 
 
 def correlations(activations: Tensor) -> Tensor:
-    """Of each unit with each, of shape (units, units), in [-1, 1]; 0 for a unit that does not vary.
+    """Compute the correlation of each unit with each other one.
 
     Args:
         activations: of shape (samples, units).
+
+    Returns:
+        Correlations in [-1, 1], of shape (units, units); 0 for a unit that does not vary.
+
+    >>> correlations(torch.tensor([[1.0, -2.0, 7.0], [2.0, -4.0, 7.0], [3.0, -6.0, 7.0]])).round()
+    tensor([[ 1., -1.,  0.],
+            [-1.,  1.,  0.],
+            [ 0.,  0.,  0.]])
     """
     centred = activations - activations.mean(0)
     norm = centred.norm(dim=0)
+    # Rounding errors of a constant unit are no variation.
     varies = norm > 1e-6 * activations.norm(dim=0)
     scaled = torch.where(varies, centred / norm, 0)
     return (scaled.t() @ scaled).clamp(-1, 1)
 
 
 def pairs(correlation: Tensor, least: float) -> list[list[int]]:
-    """Disjoint pairs of units that correlate by at least so much, the highest correlation first.
+    """Find disjoint pairs of units with a high correlation, the highest first.
 
-    Only positive correlations count: such units can be merged by the mean of their fan-in and the sum of their fan-out.
+    Only positive correlations count, because only then do the mean of the fan-in and the sum of the fan-out replace
+    both units.
 
     Args:
-        correlation: of shape (units, units), symmetric.
-        least: in (0, 1].
+        correlation: symmetric, of shape (units, units).
+        least: the least correlation of a pair, in (0, 1].
+
+    Returns:
+        The numbers of the two units of each pair.
+
+    >>> pairs(torch.tensor([[1.0, 0.96, 0.99], [0.96, 1.0, 0.97], [0.99, 0.97, 1.0]]), least=0.95)
+    [[0, 2]]
     """
-    above = correlation.triu(1)
+    above = correlation.triu(1)  # each pair once, and no unit with itself
     first, second = (above >= least).nonzero(as_tuple=True)
     order = above[first, second].argsort(descending=True, stable=True)
     taken: set[int] = set()
-    found = []
+    disjoint = []
     for one, other in zip(first[order].tolist(), second[order].tolist(), strict=True):
         if not taken & {one, other}:
             taken |= {one, other}
-            found.append([one, other])
-    return found
-
-
-__all__ = ["Redundancy", "correlations", "pairs"]
+            disjoint.append([one, other])
+    return disjoint

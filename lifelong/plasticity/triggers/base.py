@@ -1,4 +1,4 @@
-"""What says when a rule acts, and how such conditions are combined."""
+"""The base class of triggers, and the triggers that combine or hold back others."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ Reading = Literal["loss", "accuracy"]
 
 
 class Trigger(ABC):
-    """When a rule acts.
+    """Says when a rule acts.
 
-    A trigger is asked at each moment, exactly once, and may keep count of what it saw. It belongs to one rule: a
-    plug-in copies its rules.
+    A trigger is asked exactly once at each moment, so that it can keep count. It belongs to one rule; a plug-in copies
+    its rules, and their triggers with them.
 
     Attributes:
-        needs: what of the stream it cannot do without; a task-free stream has no `task boundaries`.
-        reads: what it wants to know at the end of an epoch; at a step both are always there.
-        watches: whether it looks at activations.
+        needs: what the stream has to give, because the trigger cannot do without it; a task-free stream has no
+            `task boundaries`.
+        reads: which means over an epoch it reads, `loss` or `accuracy`; at a step both are always known.
+        watches: whether it reads activations.
     """
 
     needs: frozenset[Need] = frozenset()
@@ -33,38 +34,57 @@ class Trigger(ABC):
 
     @abstractmethod
     def fires(self, moment: Moment) -> Firing | None:
-        """Whether the rule acts now."""
+        """Return a firing if the rule acts now, else None."""
 
     def check(self, structure: Structure, layers: tuple[str, ...]) -> None:
-        """Refuse, before any training, what cannot work on this network.
+        """Refuse, before any training, a network on which the trigger cannot work.
+
+        Args:
+            structure: the structure of the network.
+            layers: names of the layers that the rule is about.
 
         Raises:
-            UsageError: with the reason.
+            UsageError: if it cannot work; the message gives the reason.
         """
 
     def carry(self, change: Change) -> None:
-        """Follow a change of the network, where something is known of each unit."""
+        """Let what is known of each unit follow a change of the network."""
 
     def forget(self) -> None:
-        """Another network has taken the known one's place: nothing is known of its units."""
+        """Forget what is known of units, because another network has taken the place of the known one."""
 
     @property
     def name(self) -> str:
-        """As records show it."""
+        """Return the name that records show, such as `task-arrives`."""
         return shown(self)
 
     def __or__(self, other: Trigger) -> Trigger:
-        """Fires when either does."""
+        """Return a trigger that fires when at least one of the two fires."""
         return Either(self, other)
 
     def __and__(self, other: Trigger) -> Trigger:
-        """Fires when both do at the same moment."""
+        """Return a trigger that fires when both fire at the same moment."""
         return Both(self, other)
 
     def cooldown(
         self, *, steps: int | None = None, epochs: int | None = None, experiences: int | None = None
     ) -> Trigger:
-        """Fires only if so much has passed since it last did; one of the three is given."""
+        """Return a trigger that, after each firing, waits until the given time has passed. Exactly one time is given.
+
+        Args:
+            steps: how many updates have to pass.
+            epochs: how many ends of epochs have to pass.
+            experiences: how many starts of experiences have to pass.
+
+        Raises:
+            UsageError: if not exactly one is given, or it is below 1.
+
+        >>> from types import SimpleNamespace as At  # in place of a moment
+        >>> from lifelong.plasticity import Every
+        >>> trigger = Every(steps=1).cooldown(steps=3)
+        >>> [step for step in range(1, 9) if trigger.fires(At(kind=MomentKind.STEP, step=step))]
+        [1, 4, 7]
+        """
         given = {MomentKind.STEP: steps, MomentKind.EPOCH: epochs, MomentKind.START: experiences}
         chosen = [(kind, count) for kind, count in given.items() if count is not None]
         if len(chosen) != 1:
@@ -72,12 +92,14 @@ class Trigger(ABC):
         return Cooldown(self, *chosen[0])
 
     def at_most(self, times: int) -> Trigger:
-        """Fires so often, then never again."""
+        """Return a trigger that fires at most this many times, at least 1."""
         return AtMost(self, times)
 
 
 @dataclass
 class _Two(Trigger):
+    """Combines two triggers."""
+
     first: Trigger
     second: Trigger
 
@@ -101,12 +123,15 @@ class _Two(Trigger):
         self.second.forget()
 
     def _both(self, moment: Moment) -> tuple[Firing | None, Firing | None]:
-        """Both are asked at each moment, for both keep count."""
+        """Ask both, whatever the first one says, because both keep count."""
         return asked(self.first, moment), asked(self.second, moment)
 
 
 class Either(_Two):
-    """Fires when one of two triggers does, for the layers of either; what the first says comes first."""
+    """Fires when at least one of two triggers fires, for the layers of either.
+
+    Where both fire for a layer, the value of the first one counts.
+    """
 
     @property
     def name(self) -> str:
@@ -116,13 +141,14 @@ class Either(_Two):
         first, second = self._both(moment)
         if first is None or second is None:
             return first or second
+        # A firing without layers is for all of them, so it includes those of the other one.
         if first.layers is None or second.layers is None:
             return first if first.layers is None else second
         return Firing(self.name, first.value, {**second.layers, **first.layers})
 
 
 class Both(_Two):
-    """Fires when two triggers do at the same moment, for the layers of both."""
+    """Fires when two triggers fire at the same moment, for the layers for which both fire."""
 
     @property
     def name(self) -> str:
@@ -134,6 +160,7 @@ class Both(_Two):
             return None
         value = second.value if first.value is None else first.value
         if first.layers is None or second.layers is None:
+            # One of them is for all layers, so the other one says which.
             return Firing(self.name, value, second.layers if first.layers is None else first.layers)
         layers = {name: seen for name, seen in first.layers.items() if name in second.layers}
         return Firing(self.name, value, layers) if layers else None
@@ -141,6 +168,8 @@ class Both(_Two):
 
 @dataclass
 class _Wrapped(Trigger):
+    """Holds back another trigger; it needs, reads and watches what that one does, and has its name."""
+
     inner: Trigger
 
     def __post_init__(self) -> None:
@@ -162,7 +191,16 @@ class _Wrapped(Trigger):
 
 @dataclass
 class Cooldown(_Wrapped):
-    """Lets a trigger fire only if so many moments of one kind have passed since it last did."""
+    """Lets a trigger fire only if enough moments of one kind have passed since it last fired.
+
+    Args:
+        inner: the trigger.
+        kind: the kind of moment that is counted.
+        count: how many have to pass, at least 1.
+
+    Raises:
+        UsageError: if the count is below 1.
+    """
 
     kind: MomentKind
     count: int
@@ -178,6 +216,7 @@ class Cooldown(_Wrapped):
     def fires(self, moment: Moment) -> Firing | None:
         if moment.kind is self.kind and self._passed is not None:
             self._passed += 1
+        # The inner trigger is asked during the cooldown too, because it keeps count.
         firing = asked(self.inner, moment)
         if firing is None or (self._passed is not None and self._passed < self.count):
             return None
@@ -187,7 +226,15 @@ class Cooldown(_Wrapped):
 
 @dataclass
 class AtMost(_Wrapped):
-    """Lets a trigger fire so many times."""
+    """Lets a trigger fire a number of times, then never again.
+
+    Args:
+        inner: the trigger.
+        times: how many times, at least 1.
+
+    Raises:
+        UsageError: if that is below 1.
+    """
 
     times: int
     _fired: int = field(default=0, init=False)
@@ -206,16 +253,15 @@ class AtMost(_Wrapped):
 
 
 def asked(trigger: Trigger, moment: Moment) -> Firing | None:
-    """What a trigger says now.
+    """Ask a trigger whether it fires at this moment.
 
     Raises:
-        UsageError: if that is neither a firing nor None.
+        UsageError: if it returns neither a `Firing` nor None.
     """
     firing: Any = trigger.fires(moment)
     if firing is not None and not isinstance(firing, Firing):
         kind = type(trigger).__name__
-        raise UsageError(f"{kind}.fires returned {firing!r}: a trigger returns a Firing, as Firing(self.name), or None")
+        raise UsageError(
+            f"{kind}.fires returned {firing!r}: a trigger returns a Firing, such as Firing(self.name), or None"
+        )
     return firing
-
-
-__all__ = ["AtMost", "Both", "Cooldown", "Either", "Firing", "Reading", "Trigger", "asked"]

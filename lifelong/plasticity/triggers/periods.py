@@ -1,4 +1,4 @@
-"""Triggers that judge at the end of each period: of an epoch, or of so many updates."""
+"""Base classes of triggers that judge at the end of each period, which is an epoch or a number of updates."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from lifelong.plasticity.triggers.base import Reading, Trigger
 
 @dataclass
 class Periodic(Trigger):
-    """Judges once a period.
+    """Judges once in each period.
 
     Args:
-        steps: a period is so many updates, as a stream without boundaries needs it; by default it is an epoch. Where
-            boundaries are told, updates are counted anew from the start of each experience.
+        steps: the length of a period in updates, at least 1; by default a period is an epoch. A stream that tells no
+            boundaries needs it. Where boundaries are told, updates are counted anew from the start of each experience.
+
+    Raises:
+        UsageError: if `steps` is below 1.
     """
 
     steps: int | None = field(default=None, kw_only=True)
@@ -38,24 +41,28 @@ class Periodic(Trigger):
         return self._judge(moment) if self._ends(moment) else None
 
     def _ends(self, moment: Moment) -> bool:
+        """Tell whether a period ends at this moment."""
         if self.steps is None:
             return moment.kind is MomentKind.EPOCH
         return moment.kind is MomentKind.STEP and self._passed % self.steps == 0
 
     def _restart(self) -> None:
-        """An experience starts: what is known of the former one is no measure of it."""
+        """Forget what was seen of the former experience, because another one starts."""
 
     def _note(self, moment: Moment) -> None:
-        """Take note of one update."""
+        """Take note of one update; it may be the last one of a period."""
 
     @abstractmethod
     def _judge(self, moment: Moment) -> Firing | None:
-        """Whether the rule acts, at the end of a period."""
+        """Return a firing if the rule acts at this end of a period, else None."""
 
 
 @dataclass
 class Measured(Periodic):
-    """Judges the mean loss or accuracy of a period: on training batches, each before its update."""
+    """Judges the mean loss or accuracy of each period, on training batches, each before its update.
+
+    An epoch's mean is over samples. The mean over a number of updates is over batches.
+    """
 
     _sum: float = field(default=0.0, init=False)
 
@@ -67,16 +74,17 @@ class Measured(Periodic):
     @property
     @abstractmethod
     def _reading(self) -> Reading:
-        """What is judged."""
+        """Return which of the two is judged."""
 
     @abstractmethod
     def _seen(self, mean: float) -> Firing | None:
-        """Whether the rule acts, by the mean of the period that has just ended."""
+        """Return a firing if the rule acts, from the mean of the period that has just ended."""
 
     def _restart(self) -> None:
         self._sum = 0.0
 
     def _note(self, moment: Moment) -> None:
+        # Epochs are averaged by the plug-in, which does not wait for each batch as reading its loss here would.
         if self.steps is not None:
             self._sum += getattr(moment, self._reading)
 
@@ -85,6 +93,3 @@ class Measured(Periodic):
             return self._seen(moment.averages[self._reading])
         mean, self._sum = self._sum / self.steps, 0.0
         return self._seen(mean)
-
-
-__all__ = ["Measured", "Periodic"]

@@ -1,4 +1,4 @@
-"""Triggers that ask whether training still gets anywhere: convergence, stall, drop, and what is short of a goal."""
+"""Triggers that look at the progress of training: it has converged, stalled, got worse, or not reached its goal."""
 
 from __future__ import annotations
 
@@ -13,20 +13,28 @@ from lifelong.plasticity.triggers.periods import Measured
 
 @dataclass
 class Converged(Measured):
-    """When the loss has stopped changing: |L_e - L_{e-1}| < delta, as in Eq. 1 of the dropin paper (Li et al. 2025,
-    arXiv:2503.21419).
+    """Fires when the loss has stopped changing: |L_e - L_{e-1}| < delta.
 
-    The paper says neither how large delta is nor that L is smoothed; both are our choice, for the raw difference of two
-    epochs fires on noise. L is an exponential mean over periods, which begins with the loss of the first. Where
-    boundaries are told it begins anew with each experience, so that it takes two epochs of it at least.
+    This is Eq. 1 of dropin (Li et al. 2025, arXiv:2503.21419). The paper does not say how large delta is, and does not
+    smooth L. Both are our choice, because the raw difference of two epochs fires on noise. L is an exponential mean
+    over periods that begins with the loss of the first one. Where boundaries are told, it begins anew with each
+    experience, so that it fires after two epochs at the earliest.
 
     Args:
-        delta: above 0.
-        relative: to the smoothed loss, L_e; else in units of the loss.
-        smoothing: in [0, 1), the weight of what came before; 0 is the raw loss.
-        steps: see `Periodic`.
+        delta: the least change that counts, above 0.
+        relative: whether delta is a share of the smoothed loss L_e; else it is in units of the loss.
+        smoothing: the weight of earlier periods, in [0, 1); 0 takes the raw loss.
+        steps: the length of a period, see `Periodic`.
 
     The value of a firing is the absolute difference.
+
+    Raises:
+        UsageError: if an argument is out of range.
+
+    >>> from types import SimpleNamespace as At  # in place of a moment
+    >>> trigger = Converged(delta=0.1, smoothing=0, steps=1)
+    >>> [bool(trigger.fires(At(kind=MomentKind.STEP, loss=loss))) for loss in (2.0, 1.0, 0.5, 0.49)]
+    [False, False, False, True]
     """
 
     delta: float = 1e-3
@@ -48,6 +56,7 @@ class Converged(Measured):
 
     def _seen(self, mean: float) -> Firing | None:
         before = self._smoothed
+        # After a loss that was not finite the mean begins anew; else no later loss could ever converge.
         if before is None or not isfinite(before):
             self._smoothed = mean
             return None
@@ -59,18 +68,21 @@ class Converged(Measured):
 
 @dataclass
 class Stalled(Measured):
-    """When for so many periods in a row nothing was gained on the best so far; it then waits as long again.
+    """Fires when the best mean so far has not improved for several periods in a row; it then waits as long again.
 
-    The best is the lowest loss or the highest accuracy; where boundaries are told, of the same experience. That a gain
-    has to exceed a least one, and how it is measured (on training batches), is our choice.
+    The best is the lowest loss or the highest accuracy; where boundaries are told, within the present experience. Our
+    choice is that an improvement has to exceed a least gain, and that it is measured on training batches.
 
     Args:
-        of: what should get better.
-        gain: the least that counts, at least 0; in units of the loss, or of accuracy in [0, 1].
-        patience: so many periods.
-        steps: see `Periodic`.
+        of: what should improve, `loss` or `accuracy`.
+        gain: only more than this counts as an improvement; at least 0, in units of the loss, or of accuracy in [0, 1].
+        patience: after how many periods it fires, at least 1.
+        steps: the length of a period, see `Periodic`.
 
     The value of a firing is the mean of the last period.
+
+    Raises:
+        UsageError: if an argument is out of range.
     """
 
     of: Reading = "loss"
@@ -97,6 +109,7 @@ class Stalled(Measured):
         self._best, self._waited = None, 0
 
     def _seen(self, mean: float) -> Firing | None:
+        # Whichever is judged, higher is better from here on.
         goodness = mean if self.of == "accuracy" else -mean
         if self._best is None or goodness - self._best > self.gain:
             self._best, self._waited = goodness, 0
@@ -110,13 +123,13 @@ class Stalled(Measured):
 
 @dataclass
 class Dropped(Measured):
-    """When accuracy is no higher than at the last evaluation: acc_t <= acc_{t-1} (Sowrirajan et al. 2024).
+    """Fires when accuracy is no higher than at the last evaluation: acc_t <= acc_{t-1} (Sowrirajan et al. 2024).
 
-    An evaluation is the mean over a period of training batches, our choice, so that nothing of a test set is seen;
-    where boundaries are told, the first of an experience is compared with none.
+    An evaluation is the mean over a period of training batches. That is our choice, so that no test set is seen. Where
+    boundaries are told, the first evaluation in an experience is compared with none.
 
     Args:
-        steps: see `Periodic`.
+        steps: the length of a period, see `Periodic`.
 
     The value of a firing is the change, at most 0.
     """
@@ -135,16 +148,17 @@ class Dropped(Measured):
 
 @dataclass
 class ShortOf(Measured):
-    """A condition for other triggers, as in `Converged() & ShortOf(accuracy=0.9)`: the goal has not been reached.
+    """Fires at every moment while a goal has not been reached.
 
-    It holds, or not, at every moment from the end of the first period on, by the mean of the last one. Where boundaries
-    are told, the start of an experience is judged by the former one (did the network fail at it?), and then nothing is
-    known until a period has ended. Accuracy below a goal is the criterion of CPG, loss above one that of DEN (.01).
+    Use it as a condition for another trigger, as in `Converged() & ShortOf(accuracy=0.9)`. It compares the goal with
+    the mean of the last period, from the end of the first period on. Where boundaries are told, the start of an
+    experience is judged by the former experience (did the network fail at it?); after that, nothing is known until a
+    period has ended. Accuracy below a goal is the criterion of CPG, a loss above .01 that of DEN.
 
     Args:
         accuracy: the goal, in (0, 1].
-        loss: the goal instead, at least 0.
-        steps: see `Periodic`.
+        loss: the goal instead of an accuracy, at least 0.
+        steps: the length of a period, see `Periodic`.
 
     The value of a firing is the mean of the last period.
 
@@ -158,7 +172,7 @@ class ShortOf(Measured):
 
     def __post_init__(self) -> None:
         if (self.accuracy is None) == (self.loss is None):
-            raise UsageError("ShortOf takes a goal: an accuracy or a loss, as ShortOf(accuracy=0.9)")
+            raise UsageError("ShortOf takes a goal: an accuracy or a loss, such as ShortOf(accuracy=0.9)")
         if self.accuracy is not None and not 0 < self.accuracy <= 1:
             nearest = 1.0 if self.accuracy > 1 else 0.01
             raise UsageError(f"ShortOf: accuracy = {self.accuracy} is not in (0, 1]; the nearest is {nearest}")
@@ -171,6 +185,7 @@ class ShortOf(Measured):
         return "loss" if self.accuracy is None else "accuracy"
 
     def fires(self, moment: Moment) -> Firing | None:
+        # Kept, because the start of an experience resets it and is still to be judged by it.
         former = self._known
         super().fires(moment)
         known = former if moment.kind is MomentKind.START else self._known
@@ -187,6 +202,3 @@ class ShortOf(Measured):
         if self.accuracy is not None:
             return known < self.accuracy
         return self.loss is not None and known > self.loss
-
-
-__all__ = ["Converged", "Dropped", "ShortOf", "Stalled"]

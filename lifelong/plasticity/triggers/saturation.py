@@ -1,4 +1,4 @@
-"""Triggers that ask, layer by layer, what is made of its units: full rank, dormant units, units left to claim."""
+"""Triggers that look at how each layer uses its units: at full rank, at dormant units, at units that are left."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from lifelong.structure import Change, Structure, frozen_units
 
 @dataclass
 class _Watching(Periodic):
-    """Judges each layer by its units' activations on the last samples, once there are enough of them.
+    """Judges each layer by its units' activations on the last samples, once there are enough samples.
 
-    What is known of the units follows every change; of new and restarted ones nothing is known until as many samples
-    have been seen since. The value of a firing is there for each layer.
+    The activations follow every change. Those of new and reset units are NaN for samples from before their birth. A
+    firing has a value for each layer.
     """
 
     watches = True
@@ -32,15 +32,15 @@ class _Watching(Periodic):
 
     @abstractmethod
     def _wanted(self, units: int) -> int:
-        """So many samples are looked at, of a layer with so many units."""
+        """Return how many samples are looked at for a layer with this many units."""
 
     @abstractmethod
-    def _found(self, moment: Moment, layer: str, activations: Tensor) -> float | None:
-        """What the rule acts on, if it does.
+    def _value(self, moment: Moment, layer: str, activations: Tensor) -> float | None:
+        """Return the value of the firing for one layer, or None if the rule does not act there.
 
         Args:
-            moment: now.
-            layer: its name.
+            moment: the present moment.
+            layer: the name of the layer.
             activations: of shape (samples, units); NaN where a unit was not there yet.
         """
 
@@ -48,6 +48,7 @@ class _Watching(Periodic):
         for layer in moment.layers:
             rows, new = self._seen.setdefault(layer, deque()), moment.activations(layer)
             rows.append(new)
+            # Whole batches are dropped, the oldest first, as long as enough samples are left without them.
             wanted = self._wanted(new.shape[1])
             while _samples(rows) - len(rows[0]) >= wanted:
                 rows.popleft()
@@ -58,14 +59,15 @@ class _Watching(Periodic):
             rows = self._seen.get(layer)
             if not rows or _samples(rows) < self._wanted(rows[-1].shape[1]):
                 continue
-            found = self._found(moment, layer, torch.cat(list(rows)))
-            if found is not None:
-                layers[layer] = found
+            value = self._value(moment, layer, torch.cat(list(rows)))
+            if value is not None:
+                layers[layer] = value
         return Firing(self.name, layers=layers) if layers else None
 
     def carry(self, change: Change) -> None:
         self._seen = renamed_keys(self._seen, change)
         if change.layer in self._seen:
+            # Units are the columns here, and the first dimension for `carry_units`.
             rows = self._seen[change.layer]
             self._seen[change.layer] = deque(carry_units(seen.t(), change, torch.nan).t() for seen in rows)
 
@@ -75,23 +77,25 @@ class _Watching(Periodic):
 
 @dataclass
 class RankSaturated(_Watching):
-    """When a layer's activations A, of shape (n, units), have nearly full rank: #(sigma(A) / sqrt(n) > least) exceeds a
-    share of the units by one at least.
+    """Fires when the activations of a layer have nearly full rank.
 
-    NORTH* of Maile et al. (2022), with its authors' numbers, which adds as many units as whole ones are in excess:
-    `Rule(when=RankSaturated(steps=100), what=Grow(excess))`. When it looks and on how many samples is our choice. It
-    never fires for a layer of so few units that the share leaves no whole one: with .97 those below 34.
+    With A the activations, of shape (n, units), the number of singular values with sigma(A) / sqrt(n) > least has to
+    exceed a share of the units by at least one.
+
+    This is NORTH* of Maile et al. (2022), with its authors' numbers. It adds as many units as exceed the share:
+    `Rule(when=RankSaturated(steps=100), what=Grow(excess))`. When it looks, and at how many samples, is our choice. It
+    never fires for a layer with so few units that the rest beyond the share is less than one: below 34 units with .97.
 
     Args:
-        share: of the units, in (0, 1).
-        least: the singular value, per square root of samples, from which a direction counts; above 0.
-        samples: how many are looked at for each unit, at least 1.
-        steps: see `Periodic`.
+        share: the share of the units, in (0, 1).
+        least: a direction counts if its singular value, divided by the root of the samples, is above this; above 0.
+        samples: how many samples are looked at for each unit, at least 1.
+        steps: the length of a period, see `Periodic`.
 
-    The value of a firing is the whole units in excess, for each layer.
+    The value of a firing is the number of whole units in excess, for each layer.
 
     Raises:
-        UsageError: in `check`, if it can fire for none of the layers.
+        UsageError: if an argument is out of range; in `check`, if it can fire for none of the layers.
     """
 
     share: float = 0.97
@@ -107,6 +111,7 @@ class RankSaturated(_Watching):
         _check_samples(self, self.samples)
 
     def check(self, structure: Structure, layers: tuple[str, ...]) -> None:
+        # At full rank the widest layer has the largest excess: if not even that is a whole unit, none will ever be.
         widest = max(structure.layer(layer).units for layer in layers)
         if self._excess(widest, widest) < 1:
             raise UsageError(
@@ -117,29 +122,32 @@ class RankSaturated(_Watching):
     def _wanted(self, units: int) -> int:
         return self.samples * units
 
-    def _found(self, moment: Moment, layer: str, activations: Tensor) -> float | None:
+    def _value(self, moment: Moment, layer: str, activations: Tensor) -> float | None:
         del moment, layer
+        # A rank needs all units of a sample, so samples from before the birth of one are left out.
         known = activations[activations.isfinite().all(1)]
         units = known.shape[1]
         if len(known) < self._wanted(units):
             return None
+        # Divided by the root of the samples, singular values do not grow with their number.
         singular = torch.linalg.svdvals(known.float()) / len(known) ** 0.5
         excess = self._excess(int((singular > self.least).sum()), units)
         return float(excess) if excess >= 1 else None
 
     def _excess(self, rank: int, units: int) -> int:
+        """Return by how many whole units a rank exceeds the share; 1e-9 takes rounding errors off."""
         return floor(rank - self.share * units + 1e-9)
 
 
 def excess(moment: Moment, layer: str) -> int:
-    """An amount for `Grow`: as many units as `RankSaturated`, which has just fired, said of the layer."""
+    """Return how many units `RankSaturated`, which has just fired, found in excess in a layer: an amount for `Grow`."""
     firing = moment.firing
     return int(firing.layers[layer]) if firing is not None and firing.layers is not None else 0
 
 
 @dataclass
 class _OfIdle(_Watching):
-    """Judges the share of a layer's units that are dormant and not protected; protected ones cannot be reset."""
+    """Judges the share of a layer's units that are dormant. Frozen units do not count, because they cannot be reset."""
 
     share: float = 0.1
     threshold: float | None = None
@@ -165,43 +173,50 @@ class _OfIdle(_Watching):
         del units
         return self.samples
 
-    def _found(self, moment: Moment, layer: str, activations: Tensor) -> float | None:
+    def _value(self, moment: Moment, layer: str, activations: Tensor) -> float | None:
         idle = self._idle(activations)
         idle[list(frozen_units(moment.structure, layer))] = False
         share = float(idle.float().mean())
         return share if self._is_due(share) else None
 
     def _idle(self, activations: Tensor) -> Tensor:
-        """Of shape (units,); units that have been there for too short a time are not."""
+        """Return which units are dormant: bool, of shape (units,). A unit younger than the samples is not."""
         threshold = _DORMANT[self.by] if self.threshold is None else self.threshold
         if self.by == "firing":
+            # NaN, from before a unit's birth, is not 0, so that it counts as active.
             return (activations != 0).float().mean(0) < threshold
         mean = activations.abs().mean(0)
+        # Every comparison with NaN is false, so that a young unit is not dormant; nor is it part of the layer's mean.
         return mean <= threshold * mean.nanmean()
 
     @abstractmethod
     def _is_due(self, share: float) -> bool:
-        """Whether the rule acts."""
+        """Tell whether the rule acts at this share of dormant units."""
 
 
 @dataclass
 class Dormant(_OfIdle):
-    """When more than a share of a layer's units are dormant. Two definitions, which give different numbers:
+    """Fires when more than a share of a layer's units are dormant.
 
-    - by `activation`, as ReDo (Sokar et al. 2023): mean |a|, relative to the mean of its layer, <= threshold;
-    - by `firing`, as Dohare et al. (2024): active (not exactly 0) on less than a share of the samples. Refused for
-      units that are always active, as those of tanh.
+    There are two definitions, which give different numbers:
 
-    Units that are protected (frozen on purpose) do not count as dormant, our choice, as is the share.
+    - by `activation`, as in ReDo (Sokar et al. 2023): mean |a| <= threshold x (mean of mean |a| over the layer);
+    - by `firing`, as in Dohare et al. (2024): the share of samples on which the unit is active (not exactly 0) <
+      threshold. It is refused for units that are always active, such as those of tanh.
+
+    Frozen units do not count as dormant. This, and the share, are our choice.
 
     Args:
-        share: of the layer's units, in (0, 1).
-        threshold: at least 0; by default .025 for `activation` and .01 for `firing`.
+        share: the share of the layer's units, in (0, 1).
+        threshold: the threshold of the definition, at least 0; by default .025 for `activation` and .01 for `firing`.
         by: the definition.
-        samples: so many of the last ones are looked at, at least 1.
-        steps: see `Periodic`.
+        samples: how many of the last samples are looked at, at least 1.
+        steps: the length of a period, see `Periodic`.
 
     The value of a firing is the share of dormant units, for each layer.
+
+    Raises:
+        UsageError: if an argument is out of range; in `check`, if the units of a layer are never exactly 0.
     """
 
     def _is_due(self, share: float) -> bool:
@@ -210,19 +225,22 @@ class Dormant(_OfIdle):
 
 @dataclass
 class FewFree(_OfIdle):
-    """When less than a share of a layer's units are free: neither protected (frozen on purpose) nor in use.
+    """Fires when less than a share of a layer's units are free, which means neither frozen nor in use.
 
-    A unit is in use unless it is dormant by the definition that is chosen, see `Dormant`. That is our choice: the
-    publications that count free units count those which no task has claimed yet.
+    A unit is in use unless it is dormant, see `Dormant`. That is our choice: publications that count free units count
+    those that no task has claimed yet.
 
     Args:
-        share: of the layer's units, in (0, 1).
-        threshold: see `Dormant`.
-        by: see `Dormant`.
-        samples: so many of the last ones are looked at, at least 1.
-        steps: see `Periodic`.
+        share: the share of the layer's units, in (0, 1).
+        threshold: the threshold of dormancy, see `Dormant`.
+        by: the definition of dormancy, see `Dormant`.
+        samples: how many of the last samples are looked at, at least 1.
+        steps: the length of a period, see `Periodic`.
 
     The value of a firing is the share of free units, for each layer.
+
+    Raises:
+        UsageError: if an argument is out of range; in `check`, if the units of a layer are never exactly 0.
     """
 
     def _is_due(self, share: float) -> bool:
@@ -230,16 +248,14 @@ class FewFree(_OfIdle):
 
 
 _DORMANT = {"activation": 0.025, "firing": 0.01}
-"""The definitions, with their thresholds."""
+"""The definitions of dormancy, with their thresholds."""
 
 
 def _samples(rows: deque[Tensor]) -> int:
+    """Return how many samples there are in several batches."""
     return sum(map(len, rows))
 
 
 def _check_samples(trigger: _Watching, samples: int) -> None:
     if samples < 1:
         raise UsageError(f"{type(trigger).__name__}: samples = {samples}; the least is 1")
-
-
-__all__ = ["Dormant", "FewFree", "RankSaturated", "excess"]

@@ -1,4 +1,4 @@
-"""Triggers that look at nothing but time."""
+"""Triggers that look at time alone."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ from lifelong.plasticity.triggers.base import Trigger
 
 @dataclass
 class TaskArrives(Trigger):
-    """When an experience starts.
+    """Fires when an experience starts.
 
     Args:
-        first: also the first one, before which the network is as it was made.
+        first: whether it fires at the start of the first experience too, when the network has learnt nothing yet.
+
+    The value of a firing is the number of the experience, counted from 1.
+
+    >>> from types import SimpleNamespace as At  # in place of a moment
+    >>> trigger = TaskArrives()
+    >>> [bool(trigger.fires(At(kind=MomentKind.START))) for _ in range(3)]
+    [False, True, True]
     """
 
     first: bool = False
@@ -33,12 +40,22 @@ class TaskArrives(Trigger):
 
 @dataclass
 class Every(Trigger):
-    """Every so many steps, epochs or experiences (at their ends); exactly one is given.
+    """Fires after every so many steps, epochs or experiences; exactly one of the three is given.
 
     Args:
-        steps: updates.
-        epochs: passes over an experience's data.
-        experiences: of the stream.
+        steps: a number of updates, at least 1.
+        epochs: a number of passes over an experience's data, at least 1.
+        experiences: a number of experiences, at least 1; it fires at the end of an experience.
+
+    The value of a firing is how many of them have passed.
+
+    Raises:
+        UsageError: if not exactly one is given, or it is below 1.
+
+    >>> from types import SimpleNamespace as At  # in place of a moment
+    >>> trigger = Every(steps=3)
+    >>> [step for step in range(1, 10) if trigger.fires(At(kind=MomentKind.STEP, step=step))]
+    [3, 6, 9]
     """
 
     steps: int | None = None
@@ -64,10 +81,20 @@ class Every(Trigger):
 
 @dataclass
 class AtSteps(Trigger):
-    """After given updates, counted over the whole stream: what a user, or an oracle, knows in advance.
+    """Fires after given updates, which a user, or an oracle, knows in advance.
 
     Args:
-        steps: numbers of updates, each at least 1.
+        steps: the numbers of these updates, counted from 1 over the whole stream.
+
+    The value of a firing is the number of the update.
+
+    Raises:
+        UsageError: if no step is given, or one is below 1.
+
+    >>> from types import SimpleNamespace as At  # in place of a moment
+    >>> trigger = AtSteps([2, 5])
+    >>> [step for step in range(1, 10) if trigger.fires(At(kind=MomentKind.STEP, step=step))]
+    [2, 5]
     """
 
     steps: Iterable[int]
@@ -75,7 +102,7 @@ class AtSteps(Trigger):
     def __post_init__(self) -> None:
         self.steps = frozenset(self.steps)
         if not self.steps or min(self.steps) < 1:
-            raise UsageError("AtSteps takes numbers of updates, of which the first is 1, as AtSteps([100, 200])")
+            raise UsageError("AtSteps takes numbers of updates, of which the first is 1, such as AtSteps([100, 200])")
 
     def fires(self, moment: Moment) -> Firing | None:
         if moment.kind is not MomentKind.STEP or moment.step not in self.steps:
@@ -85,10 +112,13 @@ class AtSteps(Trigger):
 
 @dataclass
 class Randomly(Trigger):
-    """After an update with a given probability: the control of every trigger that looks at training.
+    """Fires after each update with a given probability: the control for every trigger that looks at training.
 
     Args:
-        probability: of firing after any one update, in (0, 1].
+        probability: the probability of a firing after one update, in (0, 1].
+
+    Raises:
+        UsageError: if the probability is out of range.
     """
 
     probability: float
@@ -103,6 +133,3 @@ class Randomly(Trigger):
             return None
         drawn = float(torch.rand((), generator=moment.generator))
         return Firing(self.name) if drawn < self.probability else None
-
-
-__all__ = ["AtSteps", "Every", "Randomly", "TaskArrives"]

@@ -20,7 +20,7 @@ def rules():
 
 
 def _rules():
-    """Growth as tasks arrive, and growth, removal and restarts in the middle of each of two tasks."""
+    """Return rules that grow when a task arrives, and grow, remove and reset in the middle of each of two tasks."""
     return (
         Rule(when=TaskArrives(first=True), what=Grow(0.25)),
         Rule(when=Every(steps=3).at_most(3), what=Grow(2)),
@@ -53,7 +53,7 @@ class Incremental(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two layers that write to one stream of channels, and one within the block."""
+    """Has two layers that write to one stream of channels, and one layer within the block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ def check_parameters():
 
 
 def _check_parameters(strategy):
-    """The optimizer holds the network's parameters and no others, and Avalanche knows each by its name."""
+    """Check that the optimizer holds the network's parameters and no others, and Avalanche knows each by its name."""
     named = dict(strategy.model.named_parameters())
     held = [id(parameter) for group in strategy.optimizer.param_groups for parameter in group["params"]]
     assert sorted(held) == sorted(map(id, named.values()))

@@ -1,4 +1,4 @@
-"""The plug-in beside others, and what it keeps of a network that others change or replace."""
+"""The plug-in beside others, and what it keeps when they change or replace the network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lifelong.workarounds.evaluating import no_evaluator
 
 
 class Started(WeightNorm):
-    """A score that counts the updates that it saw of each unit."""
+    """Counts the updates that it saw of each unit."""
 
     def observe(self, moment, layer):
         counts = self.state.setdefault(layer, {})

@@ -36,7 +36,7 @@ class Watch(SupervisedPlugin):
 
 @pytest.fixture
 def run(check_parameters):
-    """Train, and look after each experience."""
+    """Train, and check the network after each experience."""
 
     def train(strategy, stream):
         watch = Watch()
@@ -70,7 +70,7 @@ STOCK = {
     "FromScratchTraining": {},
 }
 FEW = {"GSS_greedy": 288}
-"""Samples: it fails while it has stored less than a batch."""
+"""The number of samples, because it fails as long as it has stored less than a batch."""
 
 
 @pytest.mark.parametrize("name", STOCK)

@@ -1,4 +1,4 @@
-"""What the plug-in learns of a stream: boundaries told or hidden, evaluations between, data drawn at random."""
+"""The plug-in on streams: with boundaries told or hidden, evaluations in between, data drawn at random."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_looking_at_randomly_transformed_data_draws_nothing(made):
 
 @pytest.fixture
 def online(benchmark):
-    """Two experiences of five batches each."""
+    """Make two experiences of five batches each."""
     whole = benchmark(experiences=2, samples=78).train_stream
     return lambda told: split_online_stream(whole, experience_size=8, access_task_boundaries=told)
 
@@ -144,7 +144,7 @@ def test_boundaries_cannot_be_had_where_they_are_hidden(made, online):
 
 
 def test_an_experience_of_one_batch_looks_at_the_data_once(monkeypatch, made, online):
-    """A network and a stream of a thousand small experiences: analysed once, an example read once."""
+    """On a stream of many small experiences the network is analysed once, and an example is read once."""
     from lifelong.plasticity import plugin as module
 
     calls: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Moments of training made by hand."""
+"""Moments of training that tests make by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lifelong.structure import Structure
 
 
 class Training:
-    """A network, and what a plug-in would know of it."""
+    """Holds a network, and what a plug-in would know of it."""
 
     def __init__(self, network: nn.Module, *inputs: Any, optimizer: torch.optim.Optimizer | None = None) -> None:
         self.network, self.optimizer = network, optimizer
@@ -31,7 +31,7 @@ class Training:
         self.recorded.layers = tuple(layers)
 
     def update(self, x: Tensor, loss: Callable[[Tensor], Tensor] | None = None) -> Moment:
-        """One update by the loss of the outputs; by default their sum."""
+        """Make one update by a loss of the outputs, by default their sum."""
         self.network.zero_grad()
         self.recorded.start(self.structure)
         output = self.network(x)
@@ -59,7 +59,7 @@ class Training:
 IN = [[1.0, -2.0], [0.5, 0.0], [-1.0, -1.0]]
 OUT = [[2.0, -1.0, 4.0], [1.0, 3.0, -4.0]]
 X = [[1.0, 0.0], [2.0, 1.0], [0.0, -1.0], [-1.0, 0.0], [3.0, -1.0], [7.0, 3.0]]
-"""Behind ReLU, units say, sample by sample: 1, .5, 0 - 0, 1, 0 - 2, 0, 1 - 0, 0, 1 - 5, 1.5, 0 - 1, 3.5, 0."""
+"""After ReLU the activations are, by sample: 1, .5, 0 - 0, 1, 0 - 2, 0, 1 - 0, 0, 1 - 5, 1.5, 0 - 1, 3.5, 0."""
 
 
 def linear(weight: list[list[float]]) -> nn.Linear:
@@ -70,7 +70,7 @@ def linear(weight: list[list[float]]) -> nn.Linear:
 
 @pytest.fixture
 def mlp() -> Training:
-    """Two inputs, three units with ReLU, two outputs, no bias."""
+    """Return a network with two inputs, three units with ReLU, two outputs, and no bias."""
     network = nn.Sequential(linear(IN), nn.ReLU(), linear(OUT))
     return Training(network, torch.zeros(1, 2))
 
@@ -82,7 +82,7 @@ def x() -> Tensor:
 
 @pytest.fixture
 def conv() -> Training:
-    """Images of 2 x 2 pixels, three channels with ReLU, flattened to twelve features, two outputs."""
+    """Return a network for images of 2 x 2 pixels: three channels with ReLU, flattened to 12 features, two outputs."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(1, 3, 1), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2))
     return Training(network, torch.zeros(1, 1, 2, 2))

@@ -1,4 +1,4 @@
-"""What units say, worked out by hand on the network of `conftest`."""
+"""Scores from activations equal those by hand, on the network of `conftest`."""
 
 from __future__ import annotations
 

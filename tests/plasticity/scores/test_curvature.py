@@ -1,4 +1,4 @@
-"""The second derivative, against torch's own Hessian and by hand."""
+"""Curvature equals what torch's own Hessian gives, and second derivatives by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long units have been silent, and who can be silent at all."""
+"""The firing age counts silent updates, and layers that are never silent are refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def network(activation):
 
 
 class Functions(nn.Module):
-    """Without a module for the non-linearity."""
+    """Has no module for its non-linearity."""
 
     def __init__(self, function) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def test_pooled_and_residual_networks_are_taken(extractor, features):
 
 
 class Drawing(nn.Module):
-    """Draws in eval mode as well."""
+    """Draws random numbers in eval mode too."""
 
     def forward(self, x):
         return functional.dropout(x)

@@ -1,4 +1,4 @@
-"""Gradients worked out by hand: of the sum of the outputs, a unit that fires hears the sum of its fan-out."""
+"""Scores from gradients equal those by hand: for the sum of outputs, a firing unit gets the sum of its fan-out."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_running_means_of_synapses_follow_units_that_come_and_go(mlp, x):
 
 
 def test_a_copied_unit_is_as_easy_to_move_as_its_original(mlp, x):
-    """A property: the same weights have the same scores."""
+    """Weights that are the same have the same scores."""
     network = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2))
     with torch.no_grad():
         network[0].weight[3], network[0].bias[3] = network[0].weight[0], network[0].bias[0]

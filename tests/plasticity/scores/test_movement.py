@@ -1,4 +1,4 @@
-"""Where weights have gone since."""
+"""Drift and flips of signs are compared with values by hand."""
 
 from __future__ import annotations
 

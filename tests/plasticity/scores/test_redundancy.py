@@ -1,4 +1,4 @@
-"""Correlation, against numpy's."""
+"""Redundancy equals what numpy's correlation gives."""
 
 from __future__ import annotations
 

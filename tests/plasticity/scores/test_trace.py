@@ -1,4 +1,4 @@
-"""DPAP's spine density, against the formula written out sample by sample."""
+"""DPAP's spine density equals the formula, written out sample by sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments of training, made up."""
+"""Moments of training that are made up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lifelong.plasticity.moment import Memory, Moment, MomentKind
 
 @pytest.fixture
 def at():
-    """Makes a moment: of a step with what its batch said, or of another kind with the last epoch's averages."""
+    """Make a moment: a step with the loss and accuracy of its batch, or another kind with the last epoch's averages."""
 
     def make(kind=MomentKind.STEP, *, step=0, structure=None, activations=None, generator=None, **measured):
         batch = SimpleNamespace(**{name: torch.tensor(value, dtype=torch.float64) for name, value in measured.items()})
@@ -32,7 +32,7 @@ def at():
 
 @pytest.fixture
 def fired(at):
-    """Shows a trigger one moment of a kind after the other; returns {number: value} of those at which it fired."""
+    """Show a trigger one moment of a kind after the other; return {number: value} of those at which it fired."""
 
     def run(trigger, values, kind=MomentKind.EPOCH, of="loss"):
         found = {}

@@ -1,4 +1,4 @@
-"""Truth tables of `|` and `&`, what cooldowns and budgets let through, and that each side sees each moment once."""
+"""Truth tables of `|` and `&`; what cooldowns and `at_most` let through; each side sees each moment once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lifelong.plasticity.moment import MomentKind
 from lifelong.plasticity.triggers import Converged, Dormant, Every, Firing, ShortOf, Surprised, TaskArrives, Trigger
 
 NO, YES, ONE, TWO, BOTH = None, {}, {"a": 1.0}, {"b": 2.0}, {"a": 3.0, "b": 4.0}
-"""Not fired; fired for all layers; fired for some."""
+"""NO has not fired, YES has fired for all layers, and the others have fired for some layers."""
 
 
 @dataclass
 class Scripted(Trigger):
-    """Says what it is told to, and counts what it is asked and told."""
+    """Fires as a test tells it to, and counts how often it is asked and what it is told."""
 
     script: list
     value: float | None = None

@@ -38,11 +38,11 @@ from lifelong.records.spec import Budget
 
 BATCH, BATCHES = 16, 90
 CUTS = [(30, 60), (3, 10, 61, 62), (89,)]
-"""Where experiences end, in batches; the stream itself changes after 30 and after 60."""
+"""The ends of experiences, in batches; the stream itself changes after batches 30 and 60."""
 
 
 def free():
-    """Every trigger, in the form that needs no boundaries; set so that each fires on this stream."""
+    """Return every trigger in the form that needs no boundaries, set so that it fires on this stream."""
     return [
         Adwin(delta=0.9),
         AtSteps([7, 33]),
@@ -62,7 +62,7 @@ def free():
 
 
 def bound():
-    """What cannot do without boundaries."""
+    """Return triggers that cannot do without boundaries."""
     return [
         TaskArrives(),
         Every(epochs=1),
@@ -91,7 +91,7 @@ def dataset(x, y, task):
 
 
 def stream(cuts):
-    """A problem, then one without an answer, then the first with classes reversed; cut at given batches."""
+    """Make a problem, then one without an answer, then the first with classes reversed; cut them at given batches."""
     torch.manual_seed(0)
     x = 3 * torch.randn(BATCHES * BATCH, 6)
     y = (x[:, 0] > 0).long()
@@ -104,7 +104,7 @@ def stream(cuts):
 
 
 def events(rules, cuts, boundaries=False):
-    """What rules do, by step, trigger, value, layer and count."""
+    """Return what rules do: step, trigger, value, layer and count of each event."""
     experiences = stream(cuts)
     torch.manual_seed(1)
     network = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 2))

@@ -1,4 +1,4 @@
-"""Convergence, stall, drop and gap on losses and accuracies worked by hand."""
+"""Convergence, stall, drop and gap on losses and accuracies that were worked out by hand."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lifelong.plasticity.moment import MomentKind
 from lifelong.plasticity.triggers import Converged, Dropped, ShortOf, Stalled
 
 START = None
-"""Among values: an experience starts."""
+"""Among values, this says that an experience starts."""
 
 
 def as_steps(values):
-    """Two batches for each value, with that mean."""
+    """Show a trigger two batches for each value, which is their mean."""
     return [START if value is START else value + noise for value in values for noise in (-0.1, 0.1)][: 2 * len(values)]
 
 

@@ -1,4 +1,4 @@
-"""Ranks that were made to be so, dormancy worked by hand in both definitions, and units that come and go."""
+"""Ranks of activations made to have them, dormancy by hand in both definitions, and units that come and go."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def structure():
 
 
 def of_rank(singular, samples):
-    """Activations with these singular values per square root of samples."""
+    """Return activations with these singular values, divided by the root of the samples."""
     torch.manual_seed(0)
     left = torch.linalg.qr(torch.randn(samples, len(singular), dtype=torch.float64))[0]
     right = torch.linalg.qr(torch.randn(len(singular), len(singular), dtype=torch.float64))[0]
@@ -92,7 +92,7 @@ def test_units_that_always_fire_are_refused_where_firing_counts():
 
 
 ACTIVATIONS = torch.tensor([[1.0, 1.0, 2.0, 0.02], [1.0, -1.0, 2.0, 0.02]])
-"""Means of |a|: 1, 1, 2 and .02; of the layer 1.005, of which .025 is .0251."""
+"""The means of |a| are 1, 1, 2 and .02. The layer's mean is 1.005, and .025 of it is .0251."""
 
 
 def test_dormant_by_activation(at):

@@ -1,4 +1,4 @@
-"""Triggers that look at time alone, on moments counted by hand; the random one against its probability."""
+"""Triggers that look at time alone fire at moments counted by hand, the random one with its probability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Surprise by hand and by closed formulas in numpy; river's detectors by what they should and should not notice."""
+"""Surprise equals formulas in numpy and values by hand; river's detectors notice what they should, and only that."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DETECTORS = [Surprised, PageHinkley, Adwin]
 
 
 def stream(*levels, length=200, deviation=0.2, seed=0):
-    """Losses around one level after the other."""
+    """Return losses around one level after the other."""
     drawn = np.random.default_rng(seed)
     return np.concatenate([drawn.normal(level, deviation, length) for level in levels]).tolist()
 
@@ -54,7 +54,7 @@ def test_the_least_deviation_keeps_what_is_known_by_heart_from_surprising(surpri
 
 
 def closed_form(losses, threshold, batches, refractory, memory, warm_up, least):
-    """The same from the definition: weighted means over all batches learnt from, each time anew."""
+    """Compute the same from the definition: weighted means over all batches learnt from, each time anew."""
     found, learnt, row, wait = {}, [], 0, warm_up
     for number, loss in enumerate(losses):
         z = -np.inf
@@ -86,7 +86,7 @@ def test_surprised_is_the_closed_form(surprises, seed):
 
 
 def page_hinkley(losses, threshold, delta, warm_up):
-    """The definition: how far the sum of x_i - mean_i - delta stands above its lowest value."""
+    """Compute by the definition how far the sum of x_i - mean_i - delta stands above its lowest value."""
     found, since = {}, 0
     for number, loss in enumerate(losses):
         seen = np.array(losses[since : number + 1])
