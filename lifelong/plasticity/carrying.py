@@ -101,8 +101,8 @@ class CarriedWeights:
         # An inserted layer has no values yet; any other shows in which form the plug-in keeps its own.
         other = next(iter(likes.values()))
         parameters = [name for name, _ in self.network.named_parameters()]
-        # Avalanche's EWC and RWalk walk through parameters and values in step, so that these need the same order. What
-        # is no parameter comes last, and only if it was kept before: buffers of an inserted layer are nobody's.
+        # Avalanche's online EWC walks through old and new importances in step, so that their order has to be the same.
+        # Buffers of an inserted layer are left out, because nobody kept them before.
         order = dict.fromkeys(name for name in (*parameters, *likes) if name in carried)
         return cast(Values, {name: self._like(likes.get(name, other), carried[name], name) for name in order})
 

@@ -1,9 +1,9 @@
 """Strategies that hold the network near what it was: penalties on weights, and distillation.
 
-How strongly is theirs to choose, and no value suits all streams. The defaults are the best of three or four powers of
-ten (for LwF 0.3, 1, 3 and 10) by the mean accuracy over `digits-class`, `digits-domain` and `digits-task`, on a
-validation split of a fifth of the training samples, with seeds 100 and 101 and ten epochs. Those of
-`online-ewc`, `rwalk` and `lfl` were not searched for: they are those of `ewc`, and 1.
+No strength suits all streams. The defaults are the best of three or four powers of ten (for LwF of 0.3, 1, 3 and 10) by
+the mean accuracy over `digits-class`, `digits-domain` and `digits-task`, on a validation split of a fifth of the
+training samples, with seeds 100 and 101 and ten epochs. Three were not searched for: `online-ewc` has the strength of
+`ewc`, `rwalk` and `lfl` have 1.
 
 Each file beside this one holds a published method whole. No file has the name of a strategy, because the import of a
 module `ewc` would put it in the place of the function `ewc`.
@@ -41,7 +41,7 @@ def ewc(
 
     Args:
         ewc_lambda: weight of the penalty.
-        mode: one penalty for each earlier experience, or one that runs on.
+        mode: `separate` for one penalty for each earlier experience, `online` for one that runs on.
         decay_factor: what the running penalty keeps at each experience; used by `online` only.
     """
     from .elastic_weight_consolidation import EWC
@@ -57,11 +57,11 @@ def ewc(
 def online_ewc(setup: Setup, ewc_lambda: Weight = 100_000.0, decay_factor: Share = 0.9) -> SupervisedTemplate:
     """Elastic weight consolidation with one running penalty, around the weights of the last experience.
 
-    The same as `ewc` with mode = online, under the name that the field knows it by. The paper adds half the penalty.
+    It is `ewc` with mode = online, under the name that the field knows. The paper adds half the penalty.
 
     Args:
         ewc_lambda: weight of the penalty.
-        decay_factor: what the Fisher information so far keeps at each experience, the paper's gamma.
+        decay_factor: the share of the Fisher information so far that is kept at each experience; the paper's gamma.
     """
     return ewc(setup, ewc_lambda, "online", decay_factor)
 
@@ -99,11 +99,12 @@ def lwf(
     Where each task has a head, the distillations of all earlier tasks' heads are added up.
 
     Args:
-        alpha: weight of the distillation, or one for each experience, of which the first has none to weigh.
-        temperature: of both softmaxes; its square does not multiply the distillation, as in some other forms.
-        cross_entropy: weight of the cross-entropy, or one for each experience.
+        alpha: weight of the distillation, or a list with one for each experience. In the first experience there is
+            nothing to distil.
+        temperature: of both softmaxes. Unlike in some other forms, its square does not multiply the distillation.
+        cross_entropy: weight of the cross-entropy, or a list with one for each experience.
         distil_new: whether a probability of zero is distilled into the classes of this experience that are new, as
-            by van de Ven and Tolias 2019 (arXiv:1904.07734); a task's own head is left out.
+            van de Ven and Tolias 2019 (arXiv:1904.07734) do it. It changes nothing where each task has a head.
     """
     from .learning_without_forgetting import LearningWithoutForgetting
 
@@ -123,8 +124,8 @@ def lwf(
 def mas(setup: Setup, lambda_reg: Weight = 1.0, alpha: Share = 0.5) -> SupervisedTemplate:
     """Memory aware synapses: a quadratic penalty on weights by how much each moves the squared norm of the output.
 
-    Avalanche's form: importances are absolute gradients of batch means, averaged over experiences; the paper's are of
-    samples, and added up.
+    This is Avalanche's form: importances are absolute gradients of the means over batches, and are averaged over
+    experiences. The paper's are of single samples, and are added up.
 
     Args:
         lambda_reg: weight of the penalty.
@@ -165,10 +166,10 @@ def rwalk(setup: Setup, ewc_lambda: Weight = 1.0, ewc_alpha: Share = 0.9, delta_
 def lfl(setup: Setup, lambda_e: Weight = 1.0) -> SupervisedTemplate:
     """Less-forgetful learning: hold the features of new samples near those before this experience, and the classifier.
 
-    Made for tasks that share their classes. The classifier is frozen after the first experience, so that classes that
-    come later have only the weights that it gave them. Where each task has a head, that head is frozen after its task.
-    Avalanche's form: the squared distance is a mean over features and samples; the paper's is half the sum over
-    features, so that its weight is another.
+    It was made for tasks that share their classes: the classifier is frozen after the first experience, so that classes
+    which come later keep the weights that the first one left them. Where each task has a head, that head is frozen
+    after its task. This is Avalanche's form: the squared distance is a mean over features and samples. The paper's is
+    half the sum over features, so that `lambda_e` is on another scale.
 
     Args:
         lambda_e: weight of the squared distance between the features.

@@ -6,7 +6,7 @@ loss of a batch, not of each sample; and the penalty has no factor of one half.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from avalanche.core import SupervisedPlugin
@@ -23,7 +23,7 @@ class EWC(SupervisedPlugin):
     """Holds each weight near its values after earlier experiences, as strongly as its Fisher information says.
 
     Args:
-        ewc_lambda: the weight of the penalty, twice the paper's lambda / 2.
+        ewc_lambda: the weight of the penalty, the paper's lambda / 2.
         mode: `separate` for one penalty for each earlier experience, `online` for one that runs on.
         decay_factor: what the running Fisher information keeps at each experience; needed by `online` only.
 
@@ -58,7 +58,7 @@ class EWC(SupervisedPlugin):
             ],
         )
 
-    def after_training_exp(self, strategy: SupervisedTemplate, **kwargs: int) -> None:
+    def after_training_exp(self, strategy: SupervisedTemplate, **kwargs: Any) -> None:
         fisher = self._estimate(strategy, kwargs.get("num_workers", 0))
         if self.mode == "online" and self.fisher:
             (past,) = self.fisher

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 class LearningWithoutForgetting(SupervisedPlugin):
     """Distils the network of before an experience into its outputs for old classes.
 
-    Where each task has a head, the distillations of all earlier tasks' heads are added up. The paper's factor of a
-    temperature is left out, and the divergence replaces the cross-entropy; their gradients are the same.
+    Where each task has a head, the distillations of all earlier tasks' heads are added up. The divergence stands for
+    the paper's cross-entropy, from which it differs by a constant, so that gradients are the same.
 
     Args:
         alpha: the weight of the distillation, or one for each experience; the paper's lambda_o.
