@@ -96,9 +96,11 @@ def ar1(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> Any:
         si_lambda: weight of half the penalty on the features; the default is that of `si`, not searched for.
         eps: damping of the importance where a weight hardly moved.
     """
-    from lifelong.workarounds.regularization import WorkingCWRStar, WorkingSI
+    from lifelong.workarounds.regularization import WorkingCWRStar
 
-    features = WorkingSI(si_lambda=si_lambda, eps=eps, excluded_parameters=["classifier"])
+    from .regularization.synaptic_intelligence import SynapticIntelligence
+
+    features = SynapticIntelligence(si_lambda, eps, exclude=["classifier"])
     return setup.naive(features, WorkingCWRStar(setup.model, freeze_remaining_model=False))
 
 

@@ -1,4 +1,4 @@
-"""What cannot go on beside a changing network: refused before any training, with the reason."""
+"""Refuses, before any training and with the reason, what cannot go on beside a changing network."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ _REFUSED = {
 
 
 def check_companions(strategy: Any) -> None:
-    """Look whether a strategy and the plug-ins in it can follow a change of its network.
+    """Check whether a strategy and the plug-ins in it can follow a change of its network.
+
+    Of Avalanche's plug-ins it is known here; any other may say that it cannot in an attribute `cannot_follow`, which
+    holds the reason.
 
     Raises:
-        UsageError: if it is known that they cannot, with the reason.
+        UsageError: if one of them cannot, with the reason.
     """
     if isinstance(strategy, SupervisedMetaLearningTemplate):
         raise UsageError(
@@ -31,9 +34,9 @@ def check_companions(strategy: Any) -> None:
             "plug-ins of no update, and goes back to weights of the shape that they had before"
         )
     for plugin in strategy.plugins:
-        for kind, reason in _REFUSED.items():
-            if isinstance(plugin, kind):
-                raise UsageError(f"Plasticity does not work beside {type(plugin).__name__}: {reason}")
+        known = next((reason for kind, reason in _REFUSED.items() if isinstance(plugin, kind)), None)
+        if reason := getattr(plugin, "cannot_follow", known):
+            raise UsageError(f"Plasticity does not work beside {type(plugin).__name__}: {reason}")
 
 
 __all__ = ["check_companions"]

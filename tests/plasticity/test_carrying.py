@@ -1,8 +1,9 @@
-"""What Avalanche's plug-ins know of each weight, after a change: found again weight by weight, without index maps."""
+"""What plug-ins know of each weight, after a change: found again weight by weight, without index maps."""
 
 from __future__ import annotations
 
 import random
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +21,7 @@ from avalanche.training.utils import ParamData
 from torch import nn
 
 from lifelong.plasticity.carrying import carry_plugins
+from lifelong.registry import strategies
 from lifelong.structure import (
     Fresh,
     Structure,
@@ -31,6 +33,12 @@ from lifelong.structure import (
     remove_layer,
     remove_units,
 )
+
+HOME = strategies.get("ewc").function.__module__
+EWC = import_module(f"{HOME}.elastic_weight_consolidation").EWC
+MemoryAwareSynapses = import_module(f"{HOME}.memory_aware_synapses").MemoryAwareSynapses
+RiemannianWalk = import_module(f"{HOME}.riemannian_walk").RiemannianWalk
+SynapticIntelligence = import_module(f"{HOME}.synaptic_intelligence").SynapticIntelligence
 
 
 def network():
@@ -51,6 +59,11 @@ def weights(made, factor=1.0, flat=False):
     """What a plug-in holds: of each weight a value by which the weight can be told again."""
     found = {name: factor * parameter.detach().clone() for name, parameter in made.named_parameters()}
     return {name: ParamData(name, init_tensor=value.flatten() if flat else value) for name, value in found.items()}
+
+
+def tensors(made, factor=1.0):
+    """The same, as our plug-ins hold it."""
+    return {name: value.data for name, value in weights(made, factor).items()}
 
 
 def strategy(structure, *plugins):
@@ -103,7 +116,7 @@ def check(values, made, before, factor, *, anchors, flat=False):
     for name, parameter in made.named_parameters():
         held = values[name]
         weight = parameter.detach().flatten() if flat else parameter.detach()
-        assert isinstance(held, ParamData)
+        assert isinstance(held, ParamData | torch.Tensor)
         assert held.shape == held.data.shape == weight.shape, name
         new = weight if anchors else torch.zeros_like(weight)
         survives = torch.isin(weight, old)
@@ -170,13 +183,66 @@ def test_rwalk(kind):
     check(plugin.iter_importance, made, before, 2.0 + 7, anchors=False)
 
 
-@pytest.mark.parametrize("plugin", [EWCPlugin(1.0), MASPlugin(), SynapticIntelligencePlugin(1.0), RWalkPlugin()])
+@pytest.mark.parametrize("kind", CHANGES)
+def test_our_ewc(kind):
+    plugin = EWC(1.0)
+
+    def prepare(made):
+        plugin.anchors, plugin.fisher = [tensors(made, 2.0), tensors(made, 4.0)], [tensors(made, 3.0), tensors(made, 5)]
+
+    made, before, _ = changed(kind, plugin, prepare)
+    for anchor, fisher, factor in zip(plugin.anchors, plugin.fisher, (2.0, 4.0), strict=True):
+        check(anchor, made, before, factor, anchors=True)
+        check(fisher, made, before, factor + 1, anchors=False)
+
+
+OURS = {
+    "mas": (MemoryAwareSynapses, ("anchor",), ("importance",)),
+    "si": (lambda: SynapticIntelligence(1.0), ("anchor", "_before"), ("importance", "_sum", "_omega")),
+    "rwalk": (
+        RiemannianWalk,
+        ("anchor", "_start", "_before"),
+        ("fisher", "score", "stiffness", "_scores", "_lowered", "_gradient"),
+    ),
+}
+"""By name: how to make it, the attributes that hold earlier values of weights, and those that begin with 0."""
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("kind", CHANGES)
+def test_our_own(kind, name):
+    make, anchors, importances = OURS[name]
+    plugin, known = make(), (*anchors, *importances)
+    assert {key for key, value in vars(plugin).items() if isinstance(value, dict)} == {*known}
+
+    def prepare(made):
+        for number, attribute in enumerate(known):
+            setattr(plugin, attribute, tensors(made, 2.0 + number))
+
+    made, before, _ = changed(kind, plugin, prepare)
+    for number, attribute in enumerate(known):
+        check(getattr(plugin, attribute), made, before, 2.0 + number, anchors=attribute in anchors)
+
+
+@pytest.mark.parametrize(
+    "plugin",
+    [
+        EWCPlugin(1.0),
+        MASPlugin(),
+        SynapticIntelligencePlugin(1.0),
+        RWalkPlugin(),
+        EWC(1.0),
+        *(make() for make, *_ in OURS.values()),
+    ],
+)
 @pytest.mark.parametrize("kind", ["create neurons", "insert a layer"])
 def test_before_there_is_anything_nothing_is_made_up(plugin, kind):
     changed(kind, plugin)
     for value in vars(plugin).values():
         if isinstance(value, dict):
             assert not any(value.values())
+        if isinstance(value, list):  # of penalties, or of strengths
+            assert not any(isinstance(each, dict) for each in value)
 
 
 def stiff(made):
@@ -195,7 +261,11 @@ def stiff(made):
         ewc.saved_params[experience], ewc.importances[experience] = held(shifted), held(positive)
     mas.params, mas.importance = held(shifted), held(positive)
     si.ewc_data = held(shifted, flat=True), held(positive, flat=True)
-    return ewc, mas, si
+    our_ewc, our_mas, our_si = EWC(0.5), MemoryAwareSynapses(0.5), SynapticIntelligence(0.5)
+    our_ewc.anchors, our_ewc.fisher = [dict(shifted), dict(shifted)], [dict(positive), dict(positive)]
+    for ours in (our_mas, our_si):
+        ours.anchor, ours.importance = dict(shifted), dict(positive)
+    return ewc, mas, si, our_ewc, our_mas, our_si
 
 
 def penalty(plugin, acting):
@@ -204,7 +274,7 @@ def penalty(plugin, acting):
     return float(acting.loss.detach())
 
 
-@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("which", range(6))
 @pytest.mark.parametrize("kind", ["create filters", "create neurons", "insert a layer", "insert a residual layer"])
 def test_growth_leaves_a_penalty_as_it_is(which, kind):
     made = network()
@@ -216,7 +286,7 @@ def test_growth_leaves_a_penalty_as_it_is(which, kind):
     assert penalty(plugin, acting) == pytest.approx(before, rel=1e-6)
 
 
-@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("which", range(6))
 @pytest.mark.parametrize("kind", ["remove filters", "remove neurons", "restart neurons", "remove a layer"])
 def test_after_a_removal_a_penalty_is_that_over_the_surviving_weights(which, kind):
     made = network()
@@ -225,8 +295,8 @@ def test_after_a_removal_a_penalty_is_that_over_the_surviving_weights(which, kin
     old = {name: parameter.detach().clone() for name, parameter in made.named_parameters()}
     carry_plugins(acting, CHANGES[kind](structure))
     left = torch.cat([parameter.detach().flatten() for parameter in made.parameters()])
-    scale = {0: 2 * 0.5, 1: 0.5, 2: 0.5 / 2}[which]  # two experiences; lambda; lambda / 2
-    if which == 2:  # which leaves batch normalisation alone
+    scale = (2 * 0.5, 0.5, 0.5 / 2)[which % 3]  # two experiences; lambda; lambda / 2
+    if which % 3 == 2:  # which leaves batch normalisation alone
         del old["1.weight"], old["1.bias"]
     # Every weight is one below its anchor, and as stiff as it is large.
     expected = sum(scale * float(value.abs()[torch.isin(value, left)].sum()) for value in old.values())
@@ -245,12 +315,14 @@ def test_merging_keeps_the_first_units_values():
 
 def test_a_head_that_has_grown_since_gets_zeros_as_avalanche_gives_it():
     made = network()
-    ewc, _, si = stiff(made)
+    ewc, _, si, our_ewc, _, our_si = stiff(made)
     old = ewc.importances[0]["6.weight"].data.clone()
     made[6] = nn.Linear(5, 6)
     structure = structure_of(made)
-    carry_plugins(strategy(structure, ewc, si), remove_units(structure, "4", [2]))
+    carry_plugins(strategy(structure, ewc, si, our_ewc, our_si), remove_units(structure, "4", [2]))
     expected = torch.cat([old[:, [0, 1, 3, 4]], torch.zeros(3, 4)])
+    assert torch.equal(our_ewc.fisher[0]["6.weight"], expected)
+    assert torch.equal(our_si.importance["6.weight"], expected)
     assert torch.equal(ewc.importances[0]["6.weight"].data, expected)
     assert torch.equal(si.ewc_data[1]["6.weight"].data, expected.flatten())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib import import_module
 
 import pytest
 import torch
@@ -21,9 +22,16 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from lifelong.plasticity import Every, Grow, Lowest, Plasticity, Remove, Rule, TaskArrives, WeightNorm
+from lifelong.registry import strategies
 from lifelong.structure import Initialiser, Role, Start
 from lifelong.workarounds.evaluating import no_evaluator
-from lifelong.workarounds.regularization import WorkingLwF, WorkingMAS, WorkingSI
+
+HOME = strategies.get("ewc").function.__module__
+EWC = import_module(f"{HOME}.elastic_weight_consolidation").EWC
+LearningWithoutForgetting = import_module(f"{HOME}.learning_without_forgetting").LearningWithoutForgetting
+MemoryAwareSynapses = import_module(f"{HOME}.memory_aware_synapses").MemoryAwareSynapses
+RiemannianWalk = import_module(f"{HOME}.riemannian_walk").RiemannianWalk
+SynapticIntelligence = import_module(f"{HOME}.synaptic_intelligence").SynapticIntelligence
 
 
 @dataclass(frozen=True)
@@ -55,13 +63,17 @@ PLUGINS = {
     "ewc": lambda: [EWCPlugin(5.0)],
     "online ewc": lambda: [EWCPlugin(5.0, mode="online", decay_factor=0.8)],
     "si": lambda: [SynapticIntelligencePlugin(10.0)],
-    "working si": lambda: [WorkingSI(si_lambda=1.0, eps=1e-3)],
+    "our ewc": lambda: [EWC(5.0)],
+    "our online ewc": lambda: [EWC(5.0, "online", 0.8)],
+    "our si": lambda: [SynapticIntelligence(1.0, eps=1e-3)],
     "mas": lambda: [MASPlugin(0.5)],
-    "working mas": lambda: [WorkingMAS(0.5, 0.5)],
+    "our mas": lambda: [MemoryAwareSynapses(0.5, 0.5)],
     "lwf": lambda: [LwFPlugin(1.0, 2.0)],
-    "working lwf": lambda: [WorkingLwF(1.0, 2.0)],
+    "our lwf": lambda: [LearningWithoutForgetting(1.0, 2.0)],
     "rwalk": lambda: [RWalkPlugin(0.1, delta_t=3)],
-    "ewc, si and replay": lambda: [EWCPlugin(2.0), WorkingSI(si_lambda=0.5), ReplayPlugin(20)],
+    "our rwalk": lambda: [RiemannianWalk(0.1, delta_t=3)],
+    "ewc, si and replay": lambda: [EWC(2.0), SynapticIntelligence(0.5), ReplayPlugin(20)],
+    "avalanche's ewc, our si and replay": lambda: [EWCPlugin(2.0), SynapticIntelligence(0.5), ReplayPlugin(20)],
 }
 OPTIMIZERS = {
     "sgd": lambda made: torch.optim.SGD(made.parameters(), 0.05, momentum=0.9),
@@ -116,13 +128,13 @@ def test_units_that_do_nothing_leave_training_as_it_is(name, optimizer, first):
         assert torch.allclose(kept, old, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["ewc", "online ewc", "working si", "working mas"])
+@pytest.mark.parametrize("name", ["ewc", "online ewc", "our ewc", "our online ewc", "our si", "our mas", "our rwalk"])
 def test_the_plugins_do_something_here(name):
     """Without which the test above would say nothing."""
     assert not torch.allclose(weights(trained(name, "sgd"))[0], weights(trained("none", "sgd"))[0], atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["ewc", "online ewc", "working si", "working mas"])
+@pytest.mark.parametrize("name", ["ewc", "online ewc", "our ewc", "our online ewc", "our si", "our mas", "our rwalk"])
 def test_after_a_removal_training_is_that_of_a_small_network_with_the_same_state(name):
     """Units are taken out as the second experience starts; beside it, a network that was cut by hand goes on."""
     rule = Rule(when=TaskArrives().at_most(1), what=Remove(), which=Lowest(WeightNorm(), count=3), layers=["0"])
@@ -171,17 +183,17 @@ def cut(strategy, by_hand, keep):
 
     def walk(held):
         if isinstance(held, dict):
-            for name, value in held.items():
-                if name in shapes:
-                    data = of(name, value.data.view(shapes[name]))
-                    value.reset_like((data.flatten() if isinstance(plugin, SynapticIntelligencePlugin) else data).shape)
-                    value.data = data.view(value.shape)
-                else:
-                    walk(value)
-        elif isinstance(held, tuple):
-            for part in held:
-                walk(part)
+            held.update({name: cut_out(name, value) if name in shapes else walk(value) for name, value in held.items()})
+            return held
+        return type(held)(map(walk, held)) if isinstance(held, tuple | list) else held
+
+    def cut_out(name, value):
+        data = of(name, value.data.view(shapes[name]))
+        if isinstance(value, torch.Tensor):
+            return data
+        value.reset_like((data.flatten() if isinstance(plugin, SynapticIntelligencePlugin) else data).shape)
+        value.data = data.view(value.shape)
+        return value
 
     for attribute, value in vars(deepcopy(strategy.plugins[1])).items():
-        walk(value)
-        setattr(plugin, attribute, value)
+        setattr(plugin, attribute, walk(value))

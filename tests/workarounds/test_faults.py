@@ -9,7 +9,6 @@ import pickle
 import random
 import warnings
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -27,17 +26,12 @@ from avalanche.training.plugins import (
     AGEMPlugin,
     EvaluationPlugin,
     GDumbPlugin,
-    LwFPlugin,
-    MASPlugin,
-    SynapticIntelligencePlugin,
 )
 from avalanche.training.storage_policy import ReservoirSamplingBuffer
 from avalanche.training.supervised import JointTraining, Naive
 from avalanche.training.supervised.der import ClassBalancedBufferWithLogits
 from avalanche.training.templates import SupervisedTemplate
-from avalanche.training.utils import ParamData
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from lifelong import Setup
@@ -50,7 +44,6 @@ from lifelong.records.spec import Budget
 from lifelong.training.evaluation import evaluate
 from lifelong.workarounds.evaluating import drop_idle_evaluator, no_evaluator, unchanged_by_evaluation
 from lifelong.workarounds.projection import WorkingAGEM
-from lifelong.workarounds.regularization import WorkingLwF, WorkingMAS, WorkingSI
 from lifelong.workarounds.rehearsal import FastLogitsBuffer, SortedSet, mix_tasks
 
 CLASSES = 6
@@ -312,159 +305,6 @@ def test_agem_goes_on_after_pickling_as_if_never_pickled() -> None:
     cloudpickle.dumps(agem_after(0, WorkingAGEM(4, 6), benchmark))
 
 
-# Memory aware synapses
-
-
-def mas_at_zero_loss(plugin: MASPlugin) -> SupervisedTemplate:
-    """Train on an experience whose every label the network is certain of already."""
-    benchmark = benchmark_of()
-    model = network(benchmark)
-    strategy = setup_of(model).naive(plugin)
-    strategy.train(benchmark.train_stream[0])
-    with torch.no_grad():
-        model.classifier.weight.zero_()
-        model.classifier.bias.copy_(torch.tensor([0.0] * (CLASSES - 1) + [100.0]))
-    certain = next(e for e in benchmark.train_stream if CLASSES - 1 in e.classes_in_this_experience)
-    at = torch.nonzero(torch.tensor(list(certain.dataset.targets)) == CLASSES - 1).flatten()
-    certain._dataset = certain.dataset.subset(at)
-    strategy.train(certain)
-    return strategy
-
-
-def test_mas_takes_zero_for_nothing_fault() -> None:
-    with pytest.raises(ValueError, match="Loss is not available"):
-        mas_at_zero_loss(MASPlugin())
-
-
-def test_mas_goes_on_at_zero_loss() -> None:
-    strategy = mas_at_zero_loss(WorkingMAS())
-    assert all(torch.isfinite(parameter).all() for parameter in strategy.model.parameters())
-
-
-def test_our_mas_is_avalanches_otherwise() -> None:
-    benchmark = benchmark_of()
-    weights = []
-    for plugin in (MASPlugin(), WorkingMAS()):
-        strategy = setup_of(network(benchmark)).naive(plugin)
-        torch.manual_seed(3)
-        for experience in benchmark.train_stream:
-            strategy.train(experience)
-        weights.append([value.tolist() for value in strategy.model.state_dict().values()])
-    assert weights[0] == weights[1]
-
-
-# Synaptic intelligence
-
-
-def si_by_hand(
-    model: nn.Module, benchmark: CLScenario, strength: float, eps: float
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Zenke et al. 2017, equations 3 to 5, on the batches of a run whose generator is seeded with 3.
-
-    Returns the weights and the importances of each parameter after the stream. Importances are not negative, and g is
-    the gradient of the whole loss, as Avalanche takes it.
-    """
-    torch.manual_seed(3)
-    weights = list(model.parameters())
-    optimizer = torch.optim.SGD(weights, 0.1, momentum=0.9)
-    big_omega = [torch.zeros_like(w) for w in weights]
-    anchor = [w.detach().clone() for w in weights]
-    for experience in benchmark.train_stream:
-        start = [w.detach().clone() for w in weights]
-        small_omega = [torch.zeros_like(w) for w in weights]
-        for _ in range(BUDGET.epochs):
-            for x, y, _ in DataLoader(experience.dataset, BUDGET.batch_size, shuffle=True):
-                moved = zip(big_omega, weights, anchor, strict=True)
-                penalty = sum((o.clamp(min=0) * (w - a) ** 2).sum() for o, w, a in moved)
-                loss = functional.cross_entropy(model(x), y) + strength / 2 * penalty
-                optimizer.zero_grad()
-                loss.backward()
-                before = [w.detach().clone() for w in weights]
-                optimizer.step()
-                for omega, w, b in zip(small_omega, weights, before, strict=True):
-                    omega -= w.grad * (w.detach() - b)
-        for omega, total, w, s in zip(small_omega, big_omega, weights, start, strict=True):
-            total += omega / ((w.detach() - s) ** 2 + eps)
-        anchor = [w.detach().clone() for w in weights]
-    return weights, [o.clamp(min=0) for o in big_omega]
-
-
-def train_with(plugin: SupervisedPlugin, model: nn.Module, benchmark: CLScenario) -> SupervisedTemplate:
-    strategy = setup_of(model).naive(plugin)
-    torch.manual_seed(3)
-    with warnings.catch_warnings():
-        if type(plugin) is SynapticIntelligencePlugin:
-            warnings.filterwarnings("ignore", message="__array_wrap__", category=DeprecationWarning)
-        for experience in benchmark.train_stream:
-            strategy.train(experience)
-    return strategy
-
-
-def importances(plugin: SynapticIntelligencePlugin) -> Tensor:
-    return torch.cat([data.data for data in plugin.ewc_data[1].values()])
-
-
-def test_si_without_importances_fault() -> None:
-    benchmark = benchmark_of()
-    plugin = SynapticIntelligencePlugin(1000.0)
-    stock = train_with(plugin, network(benchmark), benchmark)
-    naive = setup_of(network(benchmark)).naive()
-    torch.manual_seed(3)
-    for experience in benchmark.train_stream:
-        naive.train(experience)
-    assert importances(plugin).abs().max() == 0
-    assert all(torch.equal(a, b) for a, b in zip(stock.model.parameters(), naive.model.parameters(), strict=True))
-
-
-def test_si_caps_importances_fault() -> None:
-    """Above zero they are all alike, below zero they have no bound: shown on a weight that each path leads to."""
-    model = nn.Linear(2, 1, bias=False)
-    weight = {"weight": ParamData("weight", torch.Size([2]))}
-    data = {key: deepcopy(weight) for key in ("old_theta", "new_theta", "grad", "trajectory", "cum_trajectory")}
-    data["trajectory"]["weight"].data = torch.tensor([-5.0, 5.0])
-    importance = deepcopy(weight)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="__array_wrap__", category=DeprecationWarning)
-        SynapticIntelligencePlugin.update_ewc_data(model, (deepcopy(weight), importance), data, 0.001, set(), 1, 1e-3)
-    lowered, raised = importance["weight"].data.tolist()
-    assert lowered == pytest.approx(0.001)
-    assert raised < -1
-
-
-def test_si_is_zenkes() -> None:
-    benchmark = benchmark_of()
-    plugin = WorkingSI(0.5, eps=1e-3)
-    strategy = train_with(plugin, network(benchmark), benchmark)
-    weights, omega = si_by_hand(network(benchmark), benchmark, 0.5, 1e-3)
-    torch.testing.assert_close(list(strategy.model.parameters()), weights)
-    expected = torch.cat([o.flatten() for o in omega])
-    torch.testing.assert_close(importances(plugin), expected)
-    assert (expected > 0).float().mean() > 0.5
-    assert expected.max() > 0.001, "where stock Avalanche's are capped"
-
-
-def test_si_warns_of_numpy_fault() -> None:
-    benchmark = benchmark_of()
-    strategy = setup_of(network(benchmark)).naive(SynapticIntelligencePlugin(1.0))
-    with pytest.warns(DeprecationWarning, match="__array_wrap__"):
-        strategy.train(benchmark.train_stream[0])
-
-
-def test_si_with_several_heads() -> None:
-    """A head that is not in use gains no importance, and is not moved."""
-    benchmark = benchmark_of("task")
-    plugin = WorkingSI(1.0)
-    strategy = setup_of(network(benchmark, "task")).naive(plugin)
-    strategy.train(benchmark.train_stream[0])
-    heads = {name: data.data for name, data in plugin.ewc_data[1].items() if "classifiers" in name}
-    used = {name: bool(data.abs().max() > 0) for name, data in heads.items()}
-    assert used == {name: ".0." in name for name in heads}
-    assert sum(used.values()) == 2
-    for experience in benchmark.train_stream[1:]:
-        strategy.train(experience)
-    assert torch.isfinite(importances(plugin)).all()
-
-
 # Buffers
 
 
@@ -523,15 +363,6 @@ def test_agem_takes_more_experiences_than_samples_fault() -> None:
     plugin = WorkingAGEM(4, 1)
     agem_after(2, plugin, benchmark)
     assert len(plugin.sample_from_memory()[0]) == 2, "one of each experience"
-
-
-def test_the_teacher_of_lwf_holds_still_fault() -> None:
-    benchmark = benchmark_of()
-    for plugin, still in ((LwFPlugin(1.0, 2.0), False), (WorkingLwF(1.0, 2.0), True)):
-        train_with(plugin, nn.Sequential(network(benchmark), nn.Dropout(0.5)), benchmark)
-        x = benchmark.train_stream[0].dataset[0][0][None]
-        outputs = [plugin.lwf.prev_model(x) for _ in range(8)]
-        assert all(torch.equal(output, outputs[0]) for output in outputs) is still
 
 
 def test_more_tasks_than_a_batch_has_samples_fault() -> None:

@@ -1,12 +1,14 @@
-"""Learning without forgetting, whose distillation may weigh something else in each experience."""
+"""Learning without forgetting, step for step beside Avalanche's, with weights for each experience."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from avalanche.training.plugins import LwFPlugin
+from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
 from lifelong.boards.board import load_board
@@ -14,7 +16,6 @@ from lifelong.boards.plan import Wishes, make_plan
 from lifelong.errors import UsageError
 from lifelong.records.store import Store
 from lifelong.training.setup import Prepared, build_benchmark, prepare
-from lifelong.workarounds.regularization import WorkingLwF
 
 
 def made(folder: Path, name: str, *settings: str) -> Prepared:
@@ -39,6 +40,38 @@ def weights(run: Prepared) -> list[Tensor]:
     return found
 
 
+@pytest.fixture(scope="module")
+def kind(ours: Any) -> Any:
+    return ours("learning_without_forgetting", "LearningWithoutForgetting")
+
+
+@pytest.mark.parametrize("protocol", ["class", "domain", "task"])
+@pytest.mark.parametrize("alpha", [2.0, [0.0, 1.0, 4.0]])
+def test_every_step_is_avalanches(alpha: Any, protocol: str, kind: Any, same_steps: Any) -> None:
+    """Without dropout and batch statistics, the mode of the teacher makes no difference."""
+    same_steps(kind(alpha, 1.5), LwFPlugin(alpha, 1.5), protocol)
+
+
+def test_what_is_old_is_what_avalanche_has_for_old(
+    kind: Any, benchmark_of: Any, network_for: Any, train_with: Any
+) -> None:
+    for protocol in ("class", "domain", "task"):
+        benchmark, plugin, stock = benchmark_of(protocol), kind(1.0, 2.0), LwFPlugin(1.0, 2.0)
+        for each in (plugin, stock):
+            train_with(network_for(benchmark, protocol), benchmark, each)
+        assert plugin.old == {task: sorted(classes) for task, classes in stock.lwf.prev_classes_by_task.items()}
+
+
+def test_the_teacher_of_lwf_holds_still_fault(kind: Any, benchmark_of: Any, network_for: Any, train_with: Any) -> None:
+    benchmark = benchmark_of()
+    for plugin, still in ((LwFPlugin(1.0, 2.0), False), (kind(1.0, 2.0), True)):
+        train_with(nn.Sequential(network_for(benchmark), nn.Dropout(0.5)), benchmark, plugin)
+        x = benchmark.train_stream[0].dataset[0][0][None]
+        teacher = plugin.teacher if still else plugin.lwf.prev_model
+        outputs = [teacher(x) for _ in range(8)]
+        assert all(torch.equal(output, outputs[0]) for output in outputs) is still
+
+
 def test_each_experience_has_its_own_weight(tmp_path: Path) -> None:
     plain = weights(made(tmp_path, "naive"))
     last = weights(made(tmp_path, "lwf", "lwf.alpha=[0, 0, 5]"))
@@ -61,17 +94,17 @@ def test_the_cross_entropy_has_a_weight_for_each_experience_too(tmp_path: Path) 
     assert not torch.allclose(later[2], plain[2], atol=1e-3)
 
 
-def test_new_classes_are_held_down_where_a_probability_of_zero_is_distilled() -> None:
+def test_new_classes_are_held_down_where_a_probability_of_zero_is_distilled(kind: Any) -> None:
     """Two old classes, one new: by hand, minus the sum over old classes of q log p, p being over all three."""
     out, before = torch.tensor([[1.0, 0.0, 2.0]]), torch.tensor([[0.0, 2.0, 9.0]])
     q = torch.softmax(torch.tensor([0.0, 1.0]), 0)  # at a temperature of 2
     entropy = float((q * q.log()).sum())
     for distil_new, units in ((False, [0, 1]), (True, [0, 1, 2])):
-        distillation = WorkingLwF(1.0, 2.0, distil_new=distil_new).lwf
-        distillation.current_classes = [1, 2] if distil_new else []
+        plugin = kind(1.0, 2.0, distil_new=distil_new)
+        plugin.new = [1, 2] if distil_new else []
         p = torch.softmax(out[0, units] / 2, 0)
         expected = entropy - float((q * p[:2].log()).sum())
-        assert float(distillation._distillation_loss(out, before, {0, 1})) == pytest.approx(expected)
+        assert float(plugin.distillation(out, before, [0, 1])) == pytest.approx(expected)
 
 
 def test_distilling_into_new_classes_changes_what_is_learnt_of_them(tmp_path: Path) -> None:
