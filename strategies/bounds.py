@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lifelong.contracts import strategy
 
 if TYPE_CHECKING:
+    from avalanche.training.templates import SupervisedTemplate
+
     from lifelong import Setup
 
 
 @strategy(source="Lopez-Paz & Ranzato 2017, arXiv:1706.08840, the baseline 'single'", role="floor", avalanche="Naive")
-def naive(setup: Setup) -> Any:
+def naive(setup: Setup) -> SupervisedTemplate:
     """Fine-tune on each experience in turn, with no defence against forgetting."""
     return setup.naive()
 
@@ -22,7 +24,7 @@ def naive(setup: Setup) -> Any:
     offline=True,
     avalanche="JointTraining",
 )
-def joint(setup: Setup) -> Any:
+def joint(setup: Setup) -> SupervisedTemplate:
     """Train once on all experiences together: what the network and the budget can reach without a stream.
 
     Its epochs pass over all the data, so it takes as many steps as the others take over the stream. Its matrix has a
@@ -40,7 +42,7 @@ def joint(setup: Setup) -> Any:
     role="reference",
     avalanche="Cumulative",
 )
-def cumulative(setup: Setup) -> Any:
+def cumulative(setup: Setup) -> SupervisedTemplate:
     """Train on each experience together with all the data before it, from the weights reached so far.
 
     Takes more steps with every experience; it shows what keeping everything would give. Chaudhry et al. retrain their

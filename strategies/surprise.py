@@ -6,11 +6,13 @@ and may raise no other alarm for as long.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from lifelong.contracts import Count, Positive, Share, Strategy, strategy
 
 if TYPE_CHECKING:
+    from avalanche.training.templates import SupervisedTemplate
+
     from lifelong import Setup
     from lifelong.plasticity import Trigger
 
@@ -26,12 +28,12 @@ SOURCES: dict[Detector, str] = {
 @strategy(source=SOURCES["z-score"])
 def surprise_growth(
     setup: Setup, trigger: Detector = "z-score", share: Share = 0.1, cap: Positive = 2.0, cooldown: Count = 200
-) -> Any:
+) -> SupervisedTemplate:
     """Grow when the loss is surprisingly high: every hidden layer gets more units, which start with no fan-out.
 
     Needs neither boundaries nor labels of tasks. That surprise is answered by growth of a fixed share is our choice.
 
-    Parameters:
+    Args:
         trigger: what notices: `z-score` of the loss against its running mean and deviation, the `page-hinkley` test, or
             `adwin`; each with its own defaults.
         share: units added to a layer at each alarm, as a share of what it had at first.
@@ -44,12 +46,12 @@ def surprise_growth(
 
 
 @strategy(source=SOURCES["z-score"], role="control")
-def surprise_alarm(setup: Setup, trigger: Detector = "z-score", cooldown: Count = 200) -> Any:
+def surprise_alarm(setup: Setup, trigger: Detector = "z-score", cooldown: Count = 200) -> SupervisedTemplate:
     """Fine-tune, and raise the alarms of `surprise-growth` without an answer to them.
 
     It learns as `naive` does, bit for bit: how soon an alarm comes, and how often for nothing, is seen on its own.
 
-    Parameters:
+    Args:
         trigger: what notices, as in `surprise-growth`.
         cooldown: updates after an alarm in which there is no other.
     """
@@ -66,12 +68,12 @@ def _alarm(detector: Detector, cooldown: int) -> Trigger:
 
 
 def _growth_by(detector: Detector) -> Strategy:
-    def build(setup: Setup, share: Share = 0.1, cap: Positive = 2.0, cooldown: Count = 200) -> Any:
+    def build(setup: Setup, share: Share = 0.1, cap: Positive = 2.0, cooldown: Count = 200) -> SupervisedTemplate:
         return surprise_growth(setup, trigger=detector, share=share, cap=cap, cooldown=cooldown)
 
     build.__doc__ = f"""`surprise-growth` by {detector}, under a name of its own, so that a board can compare the two.
 
-    Parameters:
+    Args:
         share: as in `surprise-growth`.
         cap: as there.
         cooldown: as there."""
@@ -79,12 +81,12 @@ def _growth_by(detector: Detector) -> Strategy:
 
 
 def _alarm_by(detector: Detector) -> Strategy:
-    def build(setup: Setup, cooldown: Count = 200) -> Any:
+    def build(setup: Setup, cooldown: Count = 200) -> SupervisedTemplate:
         return surprise_alarm(setup, trigger=detector, cooldown=cooldown)
 
     build.__doc__ = f"""`surprise-alarm` by {detector}, under a name of its own, so that a board can compare the two.
 
-    Parameters:
+    Args:
         cooldown: as in `surprise-growth`."""
     return strategy(name=f"surprise-alarm-{detector}", source=SOURCES[detector], role="control")(build)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lifelong.contracts import Count, Positive, strategy
 
 if TYPE_CHECKING:
+    from avalanche.training.templates import SupervisedTemplate
+
     from lifelong import Setup
     from lifelong.plasticity import Rule
 
@@ -14,14 +16,14 @@ PAPER = "Zilly et al. 2021, On Plasticity, Invariance, and Mutually Frozen Weigh
 
 
 @strategy(source=PAPER, needs={"task boundaries"})
-def thaw(setup: Setup, epsilon: Positive = 0.1) -> Any:
+def thaw(setup: Setup, epsilon: Positive = 0.1) -> SupervisedTemplate:
     """Thaw: when a task arrives, units whose weights in and out are both near zero start again.
 
     Such weights block each other's gradient, which is proportional to the other ones; weight decay with high learning
     rates makes them. They are drawn anew from the distribution that the network began with. The threshold is our
     choice, relative to the layer's median. Units that were frozen on purpose are left alone.
 
-    Parameters:
+    Args:
         epsilon: a unit is frozen if the norm of its weights in, and that of its weights out, is at or below so many
             times the median of its layer.
     """
@@ -33,10 +35,10 @@ def thaw(setup: Setup, epsilon: Positive = 0.1) -> Any:
 @strategy(
     source=f"{PAPER}; Chaudhry et al. 2019, On Tiny Episodic Memories, arXiv:1902.10486", needs={"task boundaries"}
 )
-def thaw_replay(setup: Setup, mem_size: Count = 200, epsilon: Positive = 0.1) -> Any:
+def thaw_replay(setup: Setup, mem_size: Count = 200, epsilon: Positive = 0.1) -> SupervisedTemplate:
     """Thaw with experience replay.
 
-    Parameters:
+    Args:
         mem_size: samples in the memory, over all experiences.
         epsilon: as in thaw.
     """

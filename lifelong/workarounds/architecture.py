@@ -10,6 +10,7 @@ import torch
 from avalanche.models import PNN, MultiHeadClassifier, avalanche_forward
 from avalanche.models.packnet import PackNetModel, PackNetModule, PackNetPlugin, WeightAndBiasPackNetModule
 from avalanche.models.pnn import PNNColumn, PNNLayer
+from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 
 from lifelong.records.spec import Budget
@@ -140,7 +141,7 @@ class WorkingPackNet(PackNetPlugin):
     def before_training(self, *_: object, **__: object) -> None:
         pass
 
-    def before_training_exp(self, strategy: Any, *_: object, **__: object) -> None:
+    def before_training_exp(self, strategy: SupervisedTemplate, *_: object, **__: object) -> None:
         strategy.make_optimizer(reset_optimizer_state=True)
         updates = self.budget.updates(len(strategy.dataloader))
         assert updates is not None
@@ -150,7 +151,7 @@ class WorkingPackNet(PackNetPlugin):
     def before_training_epoch(self, *_: object, **__: object) -> None:
         pass
 
-    def before_training_iteration(self, strategy: Any, **_: object) -> None:
+    def before_training_iteration(self, strategy: SupervisedTemplate, **_: object) -> None:
         if strategy.clock.train_exp_iterations == self._prune_at:
             self._prune(strategy.model)
 
@@ -159,7 +160,7 @@ class WorkingPackNet(PackNetPlugin):
             trained = layer.wrappee.weight
             trained.data = torch.where(layer.unfrozen_mask, trained.data, weight)
 
-    def after_training_exp(self, strategy: Any, *_: object, **__: object) -> None:
+    def after_training_exp(self, strategy: SupervisedTemplate, *_: object, **__: object) -> None:
         if strategy.model.state is PackNetModule.State.TRAINING:  # all updates came before
             self._prune(strategy.model)
         self._held = []

@@ -8,6 +8,7 @@ import torch
 from avalanche.models.utils import FeatureExtractorModel
 from avalanche.training.plugins.feature_distillation import FeatureDistillationPlugin
 from avalanche.training.supervised import FeatureReplay
+from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import default_collate
@@ -71,6 +72,6 @@ class WorkingFeatureDistillation(FeatureDistillationPlugin):
     Fault: the teacher stays in training mode, so that its dropout is drawn and its batch statistics follow new data.
     """
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+    def after_training_exp(self, strategy: SupervisedTemplate, **kwargs: Any) -> None:
         super().after_training_exp(strategy, **kwargs)
         self.prev_model.eval().requires_grad_(False)

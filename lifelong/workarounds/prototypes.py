@@ -53,6 +53,3 @@ def _log_sum_of_others(similarities: Tensor) -> Tensor:
     lowest = torch.finfo(similarities.dtype).min  # not infinity, of which a lone row's gradient would be NaN
     own = torch.eye(rows, dtype=torch.bool, device=similarities.device)[:, :, None]
     return similarities.expand(rows, *similarities.shape).masked_fill(own, lowest).logsumexp(1)
-
-
-__all__ = ["WorkingPPPloss"]
