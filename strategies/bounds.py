@@ -1,4 +1,4 @@
-"""Where a board begins and ends: plain fine-tuning, training on everything at once, and keeping all data."""
+"""The ends of a board: plain fine-tuning, training on everything at once, and keeping all data."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def naive(setup: Setup) -> SupervisedTemplate:
 def joint(setup: Setup) -> SupervisedTemplate:
     """Train once on all experiences together: what the network and the budget can reach without a stream.
 
-    Its epochs pass over all the data, so it takes as many steps as the others take over the stream. Its matrix has a
-    first and a last row only, so forgetting and transfer are not defined for it.
+    Its epochs pass over all the data, so it takes as many steps as the others take over the stream. R has a first and a
+    last row only, so forgetting and transfer are not defined.
     """
     from avalanche.training.supervised import JointTraining
 
@@ -45,8 +45,8 @@ def joint(setup: Setup) -> SupervisedTemplate:
 def cumulative(setup: Setup) -> SupervisedTemplate:
     """Train on each experience together with all the data before it, from the weights reached so far.
 
-    Takes more steps with every experience; it shows what keeping everything would give. Chaudhry et al. retrain their
-    reference from scratch; this one goes on from its weights, as Avalanche's does.
+    It takes more steps with every experience, and shows what keeping everything would give. Chaudhry et al. retrain
+    their reference from scratch; this one goes on from its weights, as Avalanche's does.
     """
     from avalanche.training.supervised import Cumulative
 

@@ -1,15 +1,16 @@
-"""Strategies that give tasks a part of the network, or a network, of their own; and those of the CWR family."""
+"""Strategies that give each task a part of the network, or a network of its own; and those of the CWR family."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from lifelong.contracts import Count, Positive, Share, Weight, strategy
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
     from avalanche.training.templates import SupervisedTemplate
+    from torch import nn
 
     from lifelong import Setup
 
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 def pnn(setup: Setup, adapter: Literal["mlp", "linear"] = "mlp") -> SupervisedTemplate:
     """Progressive networks: a column for each task, frozen once learnt, that reads the hidden layers of all before it.
 
-    Avalanche's form: columns are fully connected, those of here as wide as the network that the suite gives, which is
-    the first; heads read their own column alone, where the paper's read all. A task without a column of its own yet
-    is told by the newest one. Parameters grow with the square of the number of tasks.
+    Avalanche's form: columns are fully connected, and heads read their own column alone; the paper's heads read all
+    columns. Here the network that the suite gives is the first column, and the others are as wide. A task that has no
+    column yet is answered by the newest one. Parameters grow with the square of the number of tasks.
 
     Args:
-        adapter: what is between an earlier column's layer and a later one's next: a small network of one hidden layer
-            behind learnt scales, or a linear map (the paper's equations 2 and 1).
+        adapter: what stands between a layer of an earlier column and the next layer of a later one: `mlp`, a small
+            network of one hidden layer behind learnt scales (the paper's equation 2), or `linear`, a linear map
+            (equation 1).
     """
     from .columns import progressive
 
@@ -44,12 +46,12 @@ def pnn(setup: Setup, adapter: Literal["mlp", "linear"] = "mlp") -> SupervisedTe
 def packnet(setup: Setup, prune_proportion: Share = 0.5, retrained: Share = 0.33) -> SupervisedTemplate:
     """PackNet: prune the smallest weights of each task, keep the others for good, and train the next task on the rest.
 
-    Heads of tasks are not packed, as in the paper; biases are frozen after the first task. The paper has a third of an
-    experience's epochs after pruning, and prunes half to three quarters. Avalanche's form: pruned weights begin the
-    next task at the values that they had, not at zero.
+    Heads of tasks are not packed, as in the paper; biases are frozen after the first task. In the paper a third of an
+    experience's epochs come after pruning, which removes half to three quarters of the weights. Avalanche's form:
+    pruned weights begin the next task at the values that they had, not at zero.
 
     Args:
-        prune_proportion: of the weights that a task was trained on, by layer.
+        prune_proportion: share of each layer's weights that is pruned, among those that the task was trained on.
         retrained: share of an experience's updates that come after pruning.
     """
     from lifelong.workarounds.architecture import WorkingPackNet, WorkingPackNetModel
@@ -73,8 +75,8 @@ def cwr_star(setup: Setup) -> SupervisedTemplate:
     """CWR*: learn the features in the first experience, and then the weights of classes, set aside and averaged.
 
     Weights of a class are shifted to a mean of zero, and averaged by how often it has been seen. The paper begins with
-    a network that is pretrained; here the features are those of the first experience alone. The classifier has no
-    bias, as in the authors' code.
+    a pretrained network; here the features are those of the first experience alone. The classifier has no bias, as in
+    the authors' code.
     """
     from lifelong.workarounds.regularization import WorkingCWRStar
 
@@ -90,12 +92,12 @@ def cwr_star(setup: Setup) -> SupervisedTemplate:
 def ar1(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> SupervisedTemplate:
     """AR1*: CWR* for the classifier, and synaptic intelligence for the features, which go on learning.
 
-    Avalanche's own strategy is a MobileNet pretrained on ImageNet with latent replay (Pellegrini et al. 2020,
-    arXiv:1912.01100) and without synaptic intelligence. This one is of the paper's two parts, in Avalanche's plug-ins,
-    on any network; it has no memory.
+    Avalanche's own strategy is a MobileNet that was pretrained on ImageNet, with latent replay (Pellegrini et al. 2020,
+    arXiv:1912.01100) and without synaptic intelligence. This one consists of the paper's two parts, works on any
+    network, and has no memory.
 
     Args:
-        si_lambda: weight of half the penalty on the features; the default is that of `si`, not searched for.
+        si_lambda: weight of half the penalty on the features; the default is that of `si`, and was not searched for.
         eps: damping of the importance where a weight hardly moved.
     """
     from lifelong.workarounds.regularization import WorkingCWRStar, WorkingSI
@@ -113,15 +115,16 @@ def ar1(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> Superv
 def expert_gate(setup: Setup, code: Count | None = None) -> SupervisedTemplate:
     """Expert gate: a network for each experience, and autoencoders that tell which of them a sample is for.
 
-    Avalanche's own takes pretrained AlexNets alone, and one expert for a whole batch of test samples; this one is of
-    any networks, and judges sample by sample, without a task label. Autoencoders see the samples themselves, as there
-    are no pretrained features, and learn beside the expert, from the same batches. A new expert starts as a copy of
-    that whose autoencoder errs least on the new samples, the most related by the paper's measure; of the paper's two
-    ways to go on from there it has fine-tuning, and not distillation for tasks that are closely related.
+    Avalanche's own takes pretrained AlexNets only, and chooses one expert for a whole batch of test samples. This one
+    takes any network, and chooses for each sample on its own, without a task label. Autoencoders read the samples
+    themselves, because there are no pretrained features. They learn beside the expert, from the same batches. A new
+    expert starts as a copy of the one whose autoencoder errs least on the new samples: by the paper's measure it is the
+    most related. The paper goes on from there in two ways. This has fine-tuning, and not the distillation for tasks
+    that are closely related.
 
     Args:
-        code: hidden units of each autoencoder, fewer than inputs; by default 100 as in the paper, or half the inputs
-            where that is less.
+        code: number of hidden units of each autoencoder, less than the number of inputs; by default 100 as in the
+            paper, or half the inputs where that is less.
     """
     from .experts import GatedExperts, TrainsGate
 
@@ -132,16 +135,16 @@ def expert_gate(setup: Setup, code: Count | None = None) -> SupervisedTemplate:
     source="Avalanche's FromScratchTraining (no paper)", needs={"task boundaries"}, avalanche="FromScratchTraining"
 )
 def from_scratch(setup: Setup) -> SupervisedTemplate:
-    """Train the initial network anew on each experience: nothing is kept, and nothing carried over.
+    """Train the initial network anew on each experience: nothing is kept, and nothing is carried over.
 
-    The same as the control `scratch`, under Avalanche's name. Avalanche's resets parameters, but not the statistics of
-    batch normalisation; here all of the network is as it was first.
+    It is the control `scratch`, under Avalanche's name. Avalanche's form resets parameters, but not the statistics of
+    batch normalisation; here the whole network is as it was at first.
     """
     from ..controls.fresh import FromScratch
 
     return setup.naive(FromScratch())
 
 
-def _over(setup: Setup, model: Any) -> Setup:
-    """The same setup over a network that is made of its own; Avalanche lets the optimizer follow."""
+def _over(setup: Setup, model: nn.Module) -> Setup:
+    """Return the same setup over a network that is made from its own; Avalanche lets the optimizer follow."""
     return replace(setup, model=model.to(setup.device))

@@ -1,4 +1,4 @@
-"""Dropin and dropout of "Neuroplasticity in Artificial Intelligence" (Li et al. 2025), alone and with what users add.
+"""Dropin and dropout of "Neuroplasticity in Artificial Intelligence" (Li et al. 2025), alone and with other methods.
 
 The paper proposes its algorithms without numbers or experiments. Every default here is our choice, and no result of
 these strategies is a reproduction.
@@ -37,12 +37,12 @@ def dropin(
     batches; the loss is smoothed.
 
     Args:
-        share: of the units that a layer had at first, rounded up, to add at a time.
+        share: share of the units that a layer had at first, rounded up, that is added at a time.
         tolerance: the threshold of convergence, in units of the loss.
         goal: the accuracy below which a converged network is too small.
-        cooldown: epochs between two growths of a network that has converged.
+        cooldown: number of epochs between two growths of a network that has converged.
         cap: the most units of a layer, as a multiple of what it had at first; above 1.
-        freeze: hold the units that are there already whenever new ones join them.
+        freeze: whether the units that are there already are frozen when new ones join them.
     """
     from lifelong.plasticity import Plasticity
 
@@ -53,12 +53,12 @@ def dropin(
 def dropout(setup: Setup, rate: Share = 0.2) -> SupervisedTemplate:
     """Dropout: each hidden activation is zero with a probability p in training, on whatever network there is.
 
-    Algorithm 2 multiplies activations by 1 - p in evaluation; here the kept ones are multiplied by 1 / (1 - p) in
-    training instead, which is the same network with weights 1 - p times as large. In a convolution each place of a
-    channel is dropped on its own. Dropout that the network has itself comes on top.
+    Algorithm 2 multiplies activations by 1 - p in evaluation. Here the kept activations are multiplied by 1 / (1 - p)
+    in training instead, which gives the same network with weights 1 - p times as large. In a convolution each place of
+    a channel is dropped on its own. Dropout that the network has itself comes on top.
 
     Args:
-        rate: p, below 1.
+        rate: the probability p, below 1.
     """
     from .hidden_dropout import Dropout
 
@@ -80,20 +80,20 @@ def neuroplasticity(
 ) -> SupervisedTemplate:
     """Neuroplasticity: dropin, and apoptosis whenever accuracy has fallen.
 
-    The paper adds up dropin and either dropout or the permanent removal of neurons. That apoptosis waits for a fall in
-    accuracy (of an epoch's training batches, on the epoch before), and all numbers, are our choice; so is the
+    The paper adds up dropin and either dropout or the permanent removal of neurons. Our choices are that apoptosis
+    waits until the accuracy on an epoch's training batches is lower than in the epoch before, all numbers, and the
     relevance: mean activation times the absolute weights that read it, relative to the layer's mean.
 
     Args:
-        removal: dropout for the next epoch, or the removal of irrelevant units for good.
-        share: of the units that a layer had at first, rounded up, that dropin adds at a time.
+        removal: `dropout` for the next epoch, or the `permanent` removal of irrelevant units.
+        share: share of the units that a layer had at first, rounded up, that dropin adds at a time.
         tolerance: the threshold of convergence, in units of the loss.
         goal: the accuracy below which a converged network is too small.
-        cooldown: epochs between two growths of a network that has converged.
+        cooldown: number of epochs between two growths of a network that has converged.
         cap: the most units of a layer, as a multiple of what it had at first; above 1.
-        rate: of dropout, below 1; used by `dropout` only.
-        relevance: at or below which a unit is removed; used by `permanent` only.
-        mature: a unit that is not older than so many updates is not removed; used by `permanent` only.
+        rate: rate of dropout, below 1; used by `dropout` only.
+        relevance: a unit is removed if its relevance is at or below this; used by `permanent` only.
+        mature: number of updates for which a unit is safe from removal; used by `permanent` only.
     """
     from lifelong.plasticity import Below, Contribution, Mark, Plasticity, Remove, Rule
 
@@ -118,10 +118,10 @@ def dropin_replay(
     """Dropin with experience replay.
 
     Args:
-        mem_size: samples in the memory, over all experiences.
-        share: as in dropin.
-        goal: as in dropin.
-        cap: as in dropin.
+        mem_size: number of samples in the memory, over all experiences.
+        share: share of the units that a layer had at first, rounded up, that is added at a time.
+        goal: the accuracy below which a converged network is too small.
+        cap: the most units of a layer, as a multiple of what it had at first; above 1.
     """
     from avalanche.training.plugins import ReplayPlugin
 
@@ -137,13 +137,13 @@ def dropin_replay(
 def dropin_ewc(
     setup: Setup, ewc_lambda: Weight = 100_000.0, share: Share = 0.1, goal: Share = 0.95, cap: Positive = 2.0
 ) -> SupervisedTemplate:
-    """Dropin with elastic weight consolidation: what was there is held, what is new is free.
+    """Dropin with elastic weight consolidation: the penalty holds what was there, and what is new is free.
 
     Args:
         ewc_lambda: weight of the penalty.
-        share: as in dropin.
-        goal: as in dropin.
-        cap: as in dropin.
+        share: share of the units that a layer had at first, rounded up, that is added at a time.
+        goal: the accuracy below which a converged network is too small.
+        cap: the most units of a layer, as a multiple of what it had at first; above 1.
     """
     from avalanche.training.plugins import EWCPlugin
 

@@ -1,7 +1,7 @@
 """Strategies that keep exemplars of each class, and undo what a memory so small does to old classes' scores.
 
-Each trains on an experience together with the exemplars, which herding chooses (Welling 2009), so that new classes have
-many more samples than old ones. Where experiences share all their classes none is old, and each is replay.
+Each trains on an experience together with the exemplars, which herding chooses (Welling 2009). So new classes have many
+more samples than old ones. Where experiences share all their classes no class is old, and each strategy is replay.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def icarl(setup: Setup, mem_size: Count = 200, temperature: Positive = 1.0) -> S
     """iCaRL: distil old classes' probabilities, keep exemplars by herding, classify by the nearest mean of exemplars.
 
     As in the paper, with a logistic loss for each class seen so far. Avalanche's form averages means with those of
-    mirrored images, which digits are not to be, and needs to know the classes of experiences to come.
+    mirrored images, which makes no sense for digits, and needs to know the classes of experiences to come.
 
     Args:
-        mem_size: samples in the memory, over all classes; the paper's is 2,000.
-        temperature: divides the earlier network's logits before they become targets; the paper has none.
+        mem_size: number of samples in the memory, over all classes; the paper's is 2,000.
+        temperature: what divides the earlier network's logits before they become targets; the paper has none.
     """
     from .nearest_exemplars import ICaRL
 
@@ -52,15 +52,16 @@ def bic(
     """BiC: distil, then scale and shift the logits of the new classes, by two numbers fitted on samples held out.
 
     Avalanche's form takes the teacher's softmax over the batch instead of the classes, and cannot hold samples out of a
-    stream made of data sets. The authors' code fits on batches; here each step is on all that is held out. Its rate,
-    number of steps and penalty are theirs, and so is not correcting the classes of earlier experiences again.
+    stream made of data sets. The authors' code fits on batches; here each step is on all samples that are held out. The
+    rate, the number of steps and the penalty are theirs. As in their code, the classes of earlier experiences are not
+    corrected again.
 
     Args:
-        mem_size: samples in the memory, over all classes, those held out included.
-        val_share: share of each class's places in the memory that is held out of training; the paper's 0.1.
-        temperature: of the distillation.
-        stage_2_steps: of the fit after each experience.
-        lr: of the fit.
+        mem_size: number of samples in the memory, over all classes, those held out included.
+        val_share: share of each class's places in the memory that is held out of training; the paper's is 0.1.
+        temperature: temperature of the distillation.
+        stage_2_steps: number of steps of the fit after each experience.
+        lr: learning rate of the fit.
     """
     from .bias_correction import BiasCorrection
 
@@ -86,7 +87,7 @@ def il2m(setup: Setup, mem_size: Count = 200) -> SupervisedTemplate:
     Scores are probabilities after the softmax. Avalanche has the paper's metric, and not the method.
 
     Args:
-        mem_size: samples in the memory, over all classes.
+        mem_size: number of samples in the memory, over all classes.
     """
     from .dual_memory import DualMemory
 

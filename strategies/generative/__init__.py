@@ -1,4 +1,4 @@
-"""Strategies that learn to draw what they have seen, or keep how it looked inside the network."""
+"""Strategies that learn to draw what they have seen, or keep the features that it had."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def generative_replay(
     latent: Count = 100,
     generator_lr: Positive = 1e-3,
 ) -> SupervisedTemplate:
-    """Deep generative replay (DGR): replay what a generator draws, labelled by the network as it was before.
+    """Deep generative replay (DGR): replay what a generator draws, labelled by the network of before the experience.
 
     The generator is the variational autoencoder of van de Ven & Tolias, and so are the defaults. It is trained beside
     the network, on the same batches. With task labels, each replayed sample is labelled by the heads of all earlier
-    tasks. Shin et al. draw with a GAN, trained by itself. Avalanche's form differs: its generator is trained after the
-    network, decodes to the mean and deviation of MNIST whatever the data, adds too little noise to its codes, and
-    counts replayed samples as much as new ones however many experiences they stand for.
+    tasks. Shin et al. draw with a GAN that is trained by itself. Avalanche's form differs: its generator is trained
+    after the network, decodes to the mean and deviation of MNIST whatever the data, adds too little noise to its codes,
+    and weighs replayed samples as much as new ones, however many experiences they stand for.
 
     Args:
-        distill: replay the network's softmax, instead of its likeliest class.
-        temperature: of that softmax.
-        units: of each hidden layer of the generator's encoder and decoder, two each.
-        latent: dimensions of its code.
+        distill: whether the network's softmax is replayed, instead of its likeliest class.
+        temperature: temperature of that softmax.
+        units: number of units of each hidden layer of the generator; encoder and decoder have two each.
+        latent: number of dimensions of its code.
         generator_lr: learning rate of its Adam.
     """
     from lifelong.seeds import untouched_generators
@@ -62,16 +62,17 @@ def feature_replay(
     """Feature replay: train the classifier again on stored features of old samples, and the features on new ones alone.
 
     New samples compete only among the classes of their experience when they train the features (the paper's PR-ACE).
-    Avalanche's form: features are kept as they were when stored, where the paper draws them around class means that it
-    moves with the network. They must not drift far from what is stored: the paper weighs their drift by an empirical
-    feature matrix; here it is Avalanche's cosine distance to those of the network before.
+    Avalanche's form: features are kept as they were when stored; the paper draws them around class means that it moves
+    with the network. The network's features must not drift far from those that are stored. The paper weighs their drift
+    by an empirical feature matrix; here it is Avalanche's cosine distance to the features of the network before.
 
     Args:
-        mem_size: features in the memory, over all classes.
-        alpha: weight of the distance; with 0 the features are free. The best of 3, 10, 30, 100 and 300 by the mean
-            accuracy over digits-class and digits-domain, on a validation split of a fifth of the training samples, with
-            seeds 100 and 101 and ten epochs.
-        batch_size_mem: features taken from the memory for each batch; by default as many as the training batch.
+        mem_size: number of features in the memory, over all classes.
+        alpha: weight of the distance; with 0 the features are free; the default is the best of 3, 10, 30, 100 and 300
+            by the mean accuracy over digits-class and digits-domain, on a validation split of a fifth of the training
+            samples, with seeds 100 and 101 and ten epochs.
+        batch_size_mem: number of features taken from the memory for each batch; by default as many as the training
+            batch has samples.
     """
     from lifelong.workarounds.features import WorkingFeatureDistillation, WorkingFeatureReplay
 

@@ -23,16 +23,16 @@ def injure_and_translate(
 ) -> SupervisedTemplate:
     """Injure and translate: delete the layers between two others, bridge the gap, and retrain the whole network.
 
-    As in the paper the user says where. In the place of a deleted layer stands the identity, or, where it read another
-    shape than it returned, a translator: pooling to the height and width, and a convolution of kernel size 1 (a linear
-    layer for flat features) with random weights. The paper has one translator for the whole gap, ours one for each such
-    layer; activations and pooling between the layers stay. Of layers that write to one residual stream the first goes.
-    When it happens is our choice; the paper trains for one task.
+    As in the paper, the user says where. The identity replaces a deleted layer. Where the layer returned another shape
+    than it read, a translator replaces it: pooling to the height and width, and a convolution of kernel size 1 (a
+    linear layer for flat features) with random weights. The paper has one translator for the whole gap, we have one for
+    each such layer; activations and pooling between the layers stay. Of layers that write to one residual stream, only
+    the first is deleted. When it happens is our choice; the paper trains for one task.
 
     Args:
-        origin: name of the module behind which layers are deleted; empty for the first layer.
+        origin: name of the module after which layers are deleted; empty for the first layer.
         destination: name of the module up to which they are deleted; empty for the output layer.
-        experience: at the start of which, counted from 1, it happens.
+        experience: number, counted from 1, of the experience at whose start it happens.
     """
     from lifelong.plasticity import Plasticity, Rule
 

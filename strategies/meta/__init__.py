@@ -1,6 +1,6 @@
 """Strategies that learn weights from which further learning interferes little.
 
-Both take their own steps, so that of the budget's optimizer nothing is used: their rates are parameters.
+Both take their own steps. Nothing of the budget's optimizer is used: the rates are parameters.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def mer(
     Steps are plain, as in the paper, and in eval mode, since a single sample has no batch statistics.
 
     Args:
-        mem_size: samples in the memory, over all experiences, by reservoir sampling.
-        batch_size_mem: samples taken from it for each sequence.
-        n_inner_steps: sequences for each batch.
-        alpha: rate of the steps.
-        beta: share of its way that the network keeps after each sequence.
-        gamma: share of its way that it keeps after the batch's sequences.
+        mem_size: number of samples in the memory, over all experiences, by reservoir sampling.
+        batch_size_mem: number of samples taken from it for each sequence.
+        n_inner_steps: number of sequences for each batch.
+        alpha: learning rate of the steps.
+        beta: share of their way that the weights keep after each sequence.
+        gamma: share of their way that the weights keep after all sequences of a batch.
     """
     from ..replay.recalling import reservoir
     from .experience_replay import MER
@@ -70,17 +70,17 @@ def lamaml(
 ) -> SupervisedTemplate:
     """La-MAML: descend, with a learned rate for each weight, the loss on new and recalled samples of a look ahead.
 
-    As in Avalanche, experiences enter the memory when they are over. Avalanche draws all weights anew, which would end
-    the comparison of strategies by seed, and its form takes networks with a head for each task only.
+    As in Avalanche, experiences enter the memory when they are over. Avalanche draws all weights anew, so that
+    strategies of the same seed could not be compared, and it takes only networks with a head for each task.
 
     Args:
-        mem_size: samples in the memory, over all experiences, by reservoir sampling.
-        batch_size_mem: samples taken from it for each batch; as many as the training batch by default.
-        n_inner_updates: steps of the look ahead, among which the new samples of a batch are divided.
+        mem_size: number of samples in the memory, over all experiences, by reservoir sampling.
+        batch_size_mem: number of samples taken from it for each batch; by default as many as the training batch has.
+        n_inner_updates: number of steps of the look ahead, among which the new samples of a batch are divided.
         second_order: whether gradients of the steps' gradients are taken into account.
-        grad_clip_norm: the most that an inner gradient's entry, and a meta-gradient's norm, may be.
-        alpha_init: all learning rates at first; 0.3 beat 0.1 on digits (validation split, seeds 100 and 101).
-        lr_alpha: rate at which they are learnt.
+        grad_clip_norm: the largest entry that an inner gradient, and the largest norm that a meta-gradient, may have.
+        alpha_init: the first value of all learning rates; 0.3 beat 0.1 on digits (validation split, seeds 100 and 101).
+        lr_alpha: rate at which the learning rates are learnt.
     """
     from ..replay.recalling import reservoir
     from .look_ahead import LaMAML

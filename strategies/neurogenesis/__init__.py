@@ -1,4 +1,4 @@
-"""Strategies that add neurons when the network is surprised, or when it gets no better."""
+"""Strategies that add neurons when the network is surprised, or when its accuracy has not risen."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def surprise_neurogenesis(
 ) -> SupervisedTemplate:
     """Surprise neurogenesis: an error above a threshold adds one unit that stores the event at once.
 
-    The paper grows a Q-network of one hidden layer from nothing, and takes the temporal-difference error for surprise.
-    Ours classifies, and begins with the board's network: surprise is 1 - p of the right class, for the worst sample of
-    a batch; the unit goes to the last hidden layer, its incoming weights encode what that layer reads of the sample,
-    and its outgoing weights are the residual, one-hot target - softmax, enlarged until the sample is answered rightly.
-    Existing weights stay as they are. This is exact behind a ReLU. (`lifelong.structure.ResidualFit` would fit a unit
-    to a whole batch instead.)
+    The paper grows a Q-network of one hidden layer from nothing, and its surprise is the temporal-difference error.
+    Ours classifies, and begins with the board's network. Surprise is 1 - p, where p is the probability of the right
+    class, for the worst sample of a batch. The unit goes to the last hidden layer. Its incoming weights encode what
+    that layer reads of the sample. Its outgoing weights are the residual, one-hot target - softmax, enlarged until the
+    sample is answered rightly. Existing weights stay as they are. This is exact behind a ReLU.
+    (`lifelong.structure.ResidualFit` would fit a unit to a whole batch instead.)
 
     Args:
-        threshold: of the error, in [0, 1); the paper's is its own for each game.
-        width: the unit is silent for inputs whose projection on the event is below 1 - width of it.
-        cooldown: updates between two new units.
+        threshold: the error above which a unit is added, in [0, 1); the paper has one for each game.
+        width: how far the unit responds: it is silent for inputs whose projection on the event is below 1 - width.
+        cooldown: number of updates between two new units.
         cap: the most units of the layer, as a multiple of what it had at first.
     """
     from lifelong.plasticity import Plasticity, Rule
@@ -46,12 +46,12 @@ def fuzzy_neurogenesis(setup: Setup, most: Share = 0.2, cap: Positive = 2.0) -> 
     """Fuzzy neurogenesis: when accuracy has not risen, a Mamdani fuzzy system says how many neurons to add.
 
     The paper grows an LSTM after each evaluation with acc_t <= acc_{t-1}, by a system of performance inputs that it
-    does not spell out. Ours has the least that is faithful: two inputs (the accuracy and its change), nine rules,
-    minimum for and, maximum for or, the centroid. Its sets and rules, and that the accuracy is that of an epoch's
-    training batches, are our choice. New neurons start at random, fan-out too, in every hidden layer.
+    does not spell out. Ours is the smallest faithful one: two inputs (the accuracy and its change), nine rules, minimum
+    for "and", maximum for "or", and the centroid. Its sets and rules are our choice, and so is that the accuracy is
+    that of an epoch's training batches. New neurons start at random in every hidden layer, and their fan-out does too.
 
     Args:
-        most: what the largest output of the fuzzy system stands for, as a share of the layer's first units.
+        most: share of a layer's first units that the largest output of the fuzzy system stands for.
         cap: the most units of a layer, as a multiple of what it had at first; above 1.
     """
     from lifelong.plasticity import Dropped, Grow, Plasticity, Rule

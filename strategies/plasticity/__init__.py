@@ -1,6 +1,6 @@
 """Strategies that keep a network able to learn by acting on all of its weights.
 
-Those that let single units or weights start again are in `resets`.
+Strategies that let single units or weights start again are in `resets`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def shrink_and_perturb(
     shrinking is their L2 penalty. The defaults are our choice, and mean steps.
 
     Args:
-        when: after each step, or when a task arrives (not the first one).
-        shrink: what is left of a weight.
-        noise: standard deviation of what is added to it.
+        when: after each `step`, or at each `task arrival` but the first.
+        shrink: factor by which each weight is multiplied.
+        noise: standard deviation of the noise that is added to each weight.
     """
     from .perturbing import ShrinkAndPerturb
 
@@ -52,7 +52,7 @@ def l2_init(setup: Setup, weight: Weight = 1e-3) -> SupervisedTemplate:
     1e-5 to 1e-2 for each stream.
 
     Args:
-        weight: of the squared distance to the initial weights.
+        weight: weight of the squared distance to the initial weights.
     """
     from .pulling import L2Init
 
@@ -67,16 +67,16 @@ def plasticity_injection(setup: Setup, at: Count | None = None, hidden: Count = 
     """Plasticity injection: freeze the last part of the network, and let a fresh copy of it learn the rest.
 
     The frozen part's output h_theta becomes h_theta + h_theta'1 - h_theta'2. Both new ones start with the same fresh
-    weights, so that the outputs stay as they are; only theta'1 learns, and what is before it (the encoder), which hears
+    weights, so that the outputs stay as they are; only theta'1 learns, and the encoder before it, which gets gradients
     from all three. With dropout the outputs stay as they are in evaluation only.
 
     As in the paper it is done once, and the number of trained weights stays the same. The paper does it for the dense
-    layers of a value network, at a step that it fixes; the experience and the part are our choice. With no hidden layer
-    it would be linear, and nothing but a reset of the optimizer, so that there is always one.
+    layers of a value network, at a step that it fixes; the experience and the part are our choice. A part with no
+    hidden layer would be linear, and the injection would only reset the optimizer, so the part always has one.
 
     Args:
         at: the experience at whose start it is done, counted from 0; by default the middle one of the stream.
-        hidden: how many of the last hidden layers belong to the part, beside the classifier.
+        hidden: number of the last hidden layers that belong to the part, beside the classifier.
     """
     from .injection import PlasticityInjection
 
@@ -96,14 +96,14 @@ def plasticity_injection(setup: Setup, at: Count | None = None, hidden: Count = 
 def upgd(setup: Setup, sigma: Weight = 0.001, beta_utility: Share = 0.999) -> SupervisedTemplate:
     """UPGD: noisy gradient descent in which useful weights move less, and useless ones more.
 
-    A weight's utility is its first-order effect on the loss, -g w, averaged over steps. It takes the place of the
+    A weight's utility is its first-order effect on the loss, -g w, averaged over steps. UPGD takes the place of the
     budget's optimizer, with its learning rate and weight decay. Where that is SGD, steps are those of the paper, and
-    momentum is left out; where it is Adam or AdamW, the gradient is normalised as Adam's (the authors' adaptive
+    momentum is left out; where it is Adam or AdamW, the gradient is normalised as Adam does it (the authors' adaptive
     variant). Weight decay is decoupled, as in the authors' code. The defaults are those of their code.
 
     Args:
-        sigma: standard deviation of the noise, relative to the gradient (or to Adam's normalised one).
-        beta_utility: how much of the average utility is kept at each step, below 1.
+        sigma: standard deviation of the noise, relative to the gradient, or to Adam's normalised gradient.
+        beta_utility: share of the average utility that is kept at each step, below 1.
     """
     from torch.optim import Adam
 

@@ -30,18 +30,18 @@ def l2p(
 ) -> SupervisedTemplate:
     """Learning to prompt (L2P): a pool of prompts for a pretrained transformer, of which each image finds its own.
 
-    The transformer takes the place of the board's model, which serves to count the classes only. Its weights are
-    downloaded on first use, and it needs `pip install 'lifelong[pretrained]'`. Images are resized to what it reads,
-    and keep the normalisation of their data set. The optimizer is the budget's; the paper's is Adam with a learning
-    rate of 0.03 for batches of 256. Avalanche's form cannot make its network with timm 1; it also shows prompts at
-    positions that it interpolates, where ours have none. The other defaults are Avalanche's.
+    The transformer takes the place of the board's model, which only tells how many classes there are. Its weights are
+    downloaded on first use, and it needs `pip install 'lifelong[pretrained]'`. Images are resized to what it reads, and
+    keep the normalisation of their data set. The optimizer is the budget's; the paper's is Adam with a learning rate of
+    0.03 for batches of 256. Avalanche's form cannot make its network with timm 1. Its prompts also have positions,
+    which it interpolates; ours have none. The other defaults are Avalanche's.
 
     Args:
-        backbone: a vision transformer of timm's.
-        pretrained: whether it starts from published weights; with random ones, nothing can be expected of it.
-        pool_size: prompts in the pool.
-        prompt_length: tokens of each.
-        top_k: prompts that each image is given.
+        backbone: name of a vision transformer of timm's.
+        pretrained: whether it starts from published weights; with random weights it only tests the installation.
+        pool_size: number of prompts in the pool.
+        prompt_length: number of tokens of each prompt.
+        top_k: number of prompts that each image is given.
         sim_coefficient: weight of the similarity between images and the keys of their prompts, the paper's lambda.
     """
     from lifelong.seeds import untouched_generators

@@ -212,8 +212,8 @@ def cope(
         mem_size: number of samples in the memory, over all classes.
         momentum: share of a prototype that is kept at each batch, the paper's alpha.
         temperature: temperature of the loss.
-        batch_size_mem: number of samples taken from the memory for each batch; by default as many as the training
-            batch has.
+        batch_size_mem: number of samples taken from the memory for each batch; by default as many as the training batch
+            has.
     """
     from avalanche.training.plugins import ReplayPlugin
 

@@ -22,8 +22,8 @@ def replay(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = N
     """Experience replay: each batch is joined by one from a memory shared equally among the experiences.
 
     Args:
-        mem_size: samples in the memory, over all experiences.
-        batch_size_mem: samples taken from it for each batch; as many as the training batch by default.
+        mem_size: number of samples in the memory, over all experiences.
+        batch_size_mem: number of samples taken from it for each batch; by default as many as the training batch has.
     """
     from avalanche.training.plugins import ReplayPlugin
 
@@ -39,12 +39,12 @@ def replay(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = N
 def gdumb(setup: Setup, mem_size: Count = 200) -> SupervisedTemplate:
     """GDumb: keep a memory balanced by label, and train a fresh network on it alone after each experience.
 
-    The paper trains on the memory until it is learnt. Here it is passed over as often as it takes to see as many
-    samples as the others do, so that all strategies have the same budget. Where experiences share labels, the memory
+    The paper trains on the memory until it is learnt. Here the passes over the memory are as many as it takes to see as
+    many samples as other strategies do, so that all have the same budget. Where experiences share labels, the memory
     balances those labels.
 
     Args:
-        mem_size: samples in the memory, over all labels.
+        mem_size: number of samples in the memory, over all labels.
     """
     from lifelong.workarounds.rehearsal import mix_tasks
 
@@ -63,20 +63,21 @@ def er_ace(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = N
     """ER-ACE: replay in which new samples compete only with the classes of their own batch.
 
     Avalanche's form for experiences of many batches: a new experience's samples enter the memory at its start. Where
-    experiences share labels there is nothing to keep apart, and it is replay with both losses averaged.
+    experiences share labels there is nothing to keep apart, and this is replay with both losses averaged.
 
     Args:
-        mem_size: samples in the memory, over all classes.
-        batch_size_mem: samples taken from it for each batch; by default as many as the training batch, or the memory.
+        mem_size: number of samples in the memory, over all classes.
+        batch_size_mem: number of samples taken from it for each batch; by default as many as the training batch has, or
+            the memory where it is smaller.
     """
     from avalanche.training.supervised import ER_ACE
 
     from lifelong.workarounds.rehearsal import SortedSet
 
     setup.check_memory(mem_size, "classes")
-    made = setup.make(ER_ACE, mem_size=mem_size, batch_size_mem=_from_memory(setup, mem_size, batch_size_mem))
-    made.storage_policy.seen_classes = SortedSet()
-    return made
+    trainer = setup.make(ER_ACE, mem_size=mem_size, batch_size_mem=_from_memory(setup, mem_size, batch_size_mem))
+    trainer.storage_policy.seen_classes = SortedSet()
+    return trainer
 
 
 @strategy(
@@ -91,22 +92,23 @@ def er_aml(
     temp: Positive = 0.1,
     base_temp: Positive = 0.07,
 ) -> SupervisedTemplate:
-    """ER-AML: replay in which new samples only draw their features to their class's, and away from others'.
+    """ER-AML: replay in which new samples only move their features towards those of their class, away from others.
 
-    Avalanche's form for experiences of many batches: a new experience's samples enter the memory at its start, and are
-    classified when they are replayed. Positives and negatives are drawn from the memory.
+    Avalanche's form for experiences of many batches: a new experience's samples enter the memory at its start, and
+    their classification is learnt only when they are replayed. Positives and negatives are drawn from the memory.
 
     Args:
-        mem_size: samples in the memory, over all classes.
-        batch_size_mem: samples taken from it for each batch; by default as many as the training batch, or the memory.
-        temp: of the similarities.
-        base_temp: by which their loss is scaled, to temp / base_temp.
+        mem_size: number of samples in the memory, over all classes.
+        batch_size_mem: number of samples taken from it for each batch; by default as many as the training batch has, or
+            the memory where it is smaller.
+        temp: temperature of the similarities.
+        base_temp: what scales their loss, which is multiplied by temp / base_temp.
     """
     from lifelong.workarounds.metric import WorkingERAML
     from lifelong.workarounds.rehearsal import SortedSet
 
     setup.check_memory(mem_size, "classes")
-    made = setup.make(
+    trainer = setup.make(
         WorkingERAML,
         feature_extractor=setup.parts.features,
         mem_size=mem_size,
@@ -114,8 +116,8 @@ def er_aml(
         temp=temp,
         base_temp=base_temp,
     )
-    made.storage_policy.seen_classes = SortedSet()
-    return made
+    trainer.storage_policy.seen_classes = SortedSet()
+    return trainer
 
 
 @strategy(
@@ -126,15 +128,16 @@ def er_aml(
 def der(
     setup: Setup, mem_size: Count = 200, alpha: Weight = 0.1, beta: Weight = 0.5, batch_size_mem: Count | None = None
 ) -> SupervisedTemplate:
-    """Dark experience replay (DER++; plain DER with beta = 0): replay that also holds on to the logits of its samples.
+    """Dark experience replay (DER++; plain DER with beta = 0): replay that also keeps the logits of its samples.
 
-    Avalanche's form: logits are stored once an experience is over, one replay batch serves both terms.
+    Avalanche's form: logits are stored once an experience is over, and one replay batch serves both terms.
 
     Args:
-        mem_size: samples in the memory, over all classes.
+        mem_size: number of samples in the memory, over all classes.
         alpha: weight of the squared distance to the stored logits.
         beta: weight of the cross-entropy on the memory's labels.
-        batch_size_mem: samples taken from it for each batch; by default as many as the training batch, or the memory.
+        batch_size_mem: number of samples taken from it for each batch; by default as many as the training batch has, or
+            the memory where it is smaller.
     """
     from avalanche.models import IncrementalClassifier
     from avalanche.training.supervised import DER
@@ -145,16 +148,16 @@ def der(
         raise UsageError("der holds on to logits, which an incremental head masks; use --set model.head=single")
     setup.check_memory(mem_size, "classes")
     batch_size_mem = _from_memory(setup, mem_size, batch_size_mem)
-    made = setup.make(DER, mem_size=mem_size, alpha=alpha, beta=beta, batch_size_mem=batch_size_mem)
-    made.storage_policy = FastLogitsBuffer(mem_size)
-    return made
+    trainer = setup.make(DER, mem_size=mem_size, alpha=alpha, beta=beta, batch_size_mem=batch_size_mem)
+    trainer.storage_policy = FastLogitsBuffer(mem_size)
+    return trainer
 
 
 def _from_memory(setup: Setup, mem_size: int, asked: int | None) -> int:
-    """How many samples to take from a memory; Avalanche leaves one aside that is smaller than a batch.
+    """Return how many samples to take from a memory; Avalanche does not use a memory that is smaller than a batch.
 
     Raises:
-        UsageError: if more are asked for than the memory holds.
+        UsageError: if more samples are asked for than the memory holds.
     """
     if asked is not None and asked > mem_size:
         raise UsageError(f"batch_size_mem = {asked} is more than the memory holds: mem_size = {mem_size}")

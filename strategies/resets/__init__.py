@@ -1,10 +1,11 @@
 """Strategies that keep a network able to learn by letting single units, or single weights, start again.
 
 A unit that starts again has a fan-in drawn anew, no fan-out, and fresh optimizer state: Adam's bias correction counts
-from its restart. Those that act on all weights are in `plasticity`; `random-reset` in `controls` is the control of all.
+from its restart. Strategies that act on all weights are in `plasticity`. `random-reset` in `controls` is the control of
+all of these.
 
-The papers train for far longer than a small board does, and act more rarely: rates and periods are our choice, where
-the text does not say otherwise.
+The papers train for far longer than a small board does, and act more rarely. Rates and periods are our choice where the
+text does not say otherwise.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from lifelong import Setup
 
 Age = Annotated[int, Ge(0)]
-"""In updates."""
+"""An age in updates, 0 or more."""
 
 
 @strategy(source="Dohare et al. 2024, Loss of plasticity in deep continual learning, Nature 632, Algorithm 1")
@@ -36,22 +37,25 @@ def continual_backprop(
     """Continual backpropagation: at each step, let a very small share of the least useful units start again.
 
     Each layer adds up `rate` times its mature units; whenever that reaches one, its least useful mature unit starts
-    again. The maturity and the decay are the paper's, the rate is of the order of those that it uses for MNIST and
-    ImageNet. A unit's utility is a running mean over steps, corrected by its age.
+    again. The maturity and the decay are the paper's, and the rate is of the order of its rates for MNIST and ImageNet.
+    A unit's utility is a running mean over steps, corrected by its age.
 
-    The paper and its code do not mean the same by it. In the text it is |h| times the sum of the unit's absolute
-    outgoing weights. In the code, `zero_contribution` is |h - its running mean| times the mean of the outgoing ones,
-    and `adaptable_contribution`, which its configurations for MNIST and ImageNet use, is that over the mean of the
-    absolute incoming weights.
+    The paper and its code define utility differently. In the text it is |h| times the sum of the unit's absolute
+    outgoing weights. In the code, `zero_contribution` is |h - its running mean| times the mean of the absolute outgoing
+    weights. `adaptable_contribution`, which the configurations for MNIST and ImageNet use, is that divided by the mean
+    of the absolute incoming weights.
 
-    Biases of new units are drawn, where the code sets them to zero. It means to let the next layer's bias make up for a
-    unit that goes, but has forgotten its mean by then, so that nothing comes of it; we leave it out, as the text does.
+    Biases of new units are drawn; the code sets them to zero. The code also tries to let the next layer's bias make up
+    for a unit that goes, but has forgotten the unit's mean by then, so it has no effect. The text has no such step, and
+    neither have we.
 
     Args:
         rate: units replaced at each step, as a share of the mature ones; above 0.
-        mature: steps for which a unit is left alone after its (re)start.
-        decay: of the running mean, below 1; 0 takes the last batch alone, as the code's layer for convolutions does.
-        utility: that of the text, or one of the code's.
+        mature: number of steps for which a unit is left alone after its (re)start.
+        decay: decay of the running mean, below 1; 0 takes the last batch alone, as the code's layer for convolutions
+            does.
+        utility: `paper` for the text's utility, or one of the code's: `mean-corrected` for `zero_contribution`,
+            `adaptable` for `adaptable_contribution`.
     """
     from lifelong.plasticity import Contribution, Every, Plasticity, Rate, Reset, Rule
 
@@ -61,14 +65,14 @@ def continual_backprop(
 
 @strategy(source="Sokar et al. 2023, The Dormant Neuron Phenomenon in Deep Reinforcement Learning, arXiv:2302.12902")
 def redo(setup: Setup, steps: Count = 100, tau: Weight = 0.025) -> SupervisedTemplate:
-    """ReDo: now and then, let the units that hardly answer to anything start again.
+    """ReDo: now and then, let units that are hardly active start again.
 
     A unit is dormant if its mean |activation| is at most tau times the mean over its layer. The paper looks every 1000
-    steps, with tau from 0.025 to 0.1; it is estimated on the last batch of training.
+    steps, with tau from 0.025 to 0.1. The means are those of the last batch of training.
 
     Args:
-        steps: from one look to the next.
-        tau: threshold, relative to the layer's mean.
+        steps: number of steps from one look to the next.
+        tau: the threshold, relative to the layer's mean.
     """
     from lifelong.plasticity import Below, Every, MeanActivation, Plasticity, Reset, Rule
 
@@ -85,14 +89,14 @@ def self_normalised_resets(
     """Self-normalised resets: let a unit start again that has been silent for longer than it is used to.
 
     A unit's silence is too long when it reaches the (1 - eta) percentile of its own silences so far. That percentile is
-    found anew from time to time; where it is not less than the threshold so far, that doubles (see `_snr.Patience`).
-    The paper counts samples, we count updates. For units that can be exactly silent, as behind ReLU; others are
-    refused.
+    computed anew from time to time. Where it is not less than the threshold so far, the threshold doubles (see
+    `patience.Patience`). The paper counts samples, we count updates. Units must be able to be exactly silent, such as
+    those behind ReLU; other networks are refused.
 
     Args:
         eta: the share of a unit's silences that may count as too long, below 1.
-        window: updates after which the thresholds are set anew.
-        cap: the longest silence that a unit may be used to, in updates; the first threshold too.
+        window: number of updates after which the thresholds are set anew.
+        cap: the largest threshold, in updates, which is also the first one.
     """
     from lifelong.plasticity import Below, Every, Plasticity, Reset, Rule
 
@@ -112,11 +116,11 @@ def regrama(setup: Setup, steps: Count = 100, tau: Weight = 0.01) -> SupervisedT
     """ReGraMa: now and then, let the units start again whose weights get hardly any gradient.
 
     A unit is inactive if the mean absolute gradient of its fan-in is at most tau times the mean over its layer. Unlike
-    activations, gradients tell saturated units from useful ones. Known to us from descriptions by others.
+    activations, gradients tell saturated units from useful ones. We know the paper from descriptions by others.
 
     Args:
-        steps: from one look to the next.
-        tau: threshold, relative to the layer's mean.
+        steps: number of steps from one look to the next.
+        tau: the threshold, relative to the layer's mean.
     """
     from lifelong.plasticity import Below, Every, GradientNorm, Plasticity, Reset, Rule
 
@@ -136,14 +140,15 @@ def selective_weight_reinitialisation(
 ) -> SupervisedTemplate:
     """Selective weight reinitialisation: now and then, draw the least useful single weights anew.
 
-    The same as continual backpropagation does with units, for small layers and for those with layer normalisation. Each
-    weight matrix with which hidden units read loses its lowest share, by |w| or by |g w| on the last batch; they are
-    drawn from the distribution of the first weights. The paper treats the output layer and biases likewise; we do not.
+    It does to weights what continual backpropagation does to units, and is meant for small layers and for those with
+    layer normalisation. In each weight matrix of the hidden layers, the share of weights with the least utility is
+    drawn anew from the distribution of the first weights. Utility is |w|, or |g w| on the last batch. The paper treats
+    the output layer and biases likewise; we do not.
 
     Args:
-        steps: from one time to the next.
-        share: of each weight matrix, above 0; rounded down.
-        utility: of a weight.
+        steps: number of steps from one time to the next.
+        share: share of each weight matrix that is drawn anew, above 0; rounded down.
+        utility: `gradient` for |g w|, `magnitude` for |w|.
     """
     from lifelong.plasticity import Every, Lowest, Magnitude, Plasticity, ResetSynapses, Rule, SynapseTaylor
 

@@ -22,15 +22,17 @@ def gss(
 ) -> SupervisedTemplate:
     """GSS-Greedy: replay from a memory of samples whose gradients point away from one another.
 
-    The paper's algorithm 2, with each sample offered once, in the first epoch; of a batch, all samples are compared
-    with the memory as it was before. Avalanche's form compares with means over batches, offers the memory to itself,
-    replays images of zeros while it is not full, and adds the gradient of the last sample compared to the step's.
+    This is the paper's algorithm 2. Each sample is offered once, in the first epoch. All samples of a batch are
+    compared with the memory as it was before the batch. Avalanche's form compares with means over batches, offers the
+    memory to itself, replays images of zeros while it is not full, and adds the gradient of the last sample compared to
+    the step's.
 
     Args:
-        mem_size: samples in the memory, over all experiences.
-        batch_size_mem: samples taken from it for each batch; as many as the training batch by default.
-        compared: samples of the memory that each new one is compared with. The more, the seldomer does one enter: of 1,
-            3 and the paper's 10, 1 is best by far on digits (validation split, seeds 100 and 101, ten epochs).
+        mem_size: number of samples in the memory, over all experiences.
+        batch_size_mem: number of samples taken from it for each batch; by default as many as the training batch has.
+        compared: number of samples of the memory that each new one is compared with; the more there are, the more
+            rarely a sample enters; of 1, 3 and the paper's 10, 1 is best by far on digits (validation split, seeds 100
+            and 101, ten epochs).
     """
     from .diversity import GreedySelection
 
@@ -45,16 +47,17 @@ def gss(
 def mir(
     setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = None, subsample: Count | None = None
 ) -> SupervisedTemplate:
-    """MIR: replay of those samples of the memory whose loss a step on the new batch alone would raise most.
+    """MIR: replay of the samples of the memory whose loss a step on the new batch alone would raise most.
 
     As in Avalanche, experiences enter a memory balanced by class when they are over. Avalanche's form leaves out all
-    classes of the last batch, hence in class-incremental streams the whole last experience. Here the look-ahead leaves
-    batch statistics alone, and new and recalled samples make one batch, as in the paper's algorithm 1.
+    classes of the last batch: in class-incremental streams the whole last experience. Here the look-ahead leaves batch
+    statistics alone, and new and recalled samples make one batch, as in the paper's algorithm 1.
 
     Args:
-        mem_size: samples in the memory, over all classes.
-        batch_size_mem: samples taken from it for each batch; as many as the training batch by default.
-        subsample: samples of the memory that they are chosen from; five times as many by default, as in the paper.
+        mem_size: number of samples in the memory, over all classes.
+        batch_size_mem: number of samples taken from it for each batch; by default as many as the training batch has.
+        subsample: number of samples of the memory that these are chosen from; by default five times as many, as in the
+            paper.
     """
     from .interference import MaximallyInterfered
 
@@ -79,19 +82,19 @@ def rar(
     steps: Count = 2,
     decay: Share = 1.0,
 ) -> SupervisedTemplate:
-    """RAR: replay of samples, and of the same samples moved across the border to the classes being learnt.
+    """RAR: replay of samples, and of the same samples moved across the border to the classes that are being learnt.
 
     Each recalled sample is moved towards the class of the new sample of another class that is nearest in the features
     of the network one step ahead. MixUp is left out, as in Avalanche. Avalanche's form takes the farthest class, moves
-    away from it, makes one step fewer, and clips inputs to [0, 1], which normalized images leave.
+    away from it, makes one step fewer, and clips inputs to [0, 1], although normalized images lie outside too.
 
     Args:
-        mem_size: samples in the memory, over all experiences, by reservoir sampling.
-        batch_size_mem: samples taken from it for each batch; as many as the training batch by default.
-        beta: weight of the moved samples' loss; 1 - beta is that of the samples as they are.
-        epsilon: the most that an input changes, in the network's normalized units; 0.1 is 8/255 of MNIST's pixels.
-        steps: of the attack.
-        decay: what the attack's momentum keeps at each step.
+        mem_size: number of samples in the memory, over all experiences, by reservoir sampling.
+        batch_size_mem: number of samples taken from it for each batch; by default as many as the training batch has.
+        beta: weight of the moved samples' loss; the samples as they are have the weight 1 - beta.
+        epsilon: the largest change of an input, in the network's normalized units; 0.1 is 8/255 of MNIST's pixels.
+        steps: number of steps of the attack.
+        decay: share of the attack's momentum that is kept at each step.
     """
     from .adversarial import AdversarialReplay
 

@@ -1,4 +1,4 @@
-"""Strategies that change a network's size until it has a skill, or for as long as it keeps one."""
+"""Strategies that change a network's size until it has a skill, or as long as it keeps one."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def grow_to_skill(
     """Grow to skill: begin with few neurons, and add some whenever training stalls short of the goal.
 
     The paper adds random neurons to a minimal perceptron of one hidden layer until it has learnt its set of samples,
-    and then stops. Here each task is a skill, growth stops when it is learnt and goes on where a later one is not, and
-    training lasts as long as the budget says. All numbers, and that all hidden layers grow, are our choice. Before the
+    and then stops. Here each task is a skill: growth stops when it is learnt, and goes on where a later task is not.
+    Training lasts as long as the budget says. All numbers, and that all hidden layers grow, are our choice. Before the
     first experience the board's network is cut down, and what is left is drawn anew.
 
     Args:
         start: share of each layer's units that the network begins with.
-        share: of the layer's units before it was cut down, rounded up, to add at a time.
+        share: share of the units that a layer had before it was cut down, rounded up, that is added at a time.
         goal: the accuracy on an epoch's training batches with which a task counts as learnt.
-        patience: epochs without a gain in that accuracy after which training has stalled.
+        patience: number of epochs without a gain in that accuracy after which training has stalled.
         cap: the most units of a layer, as a multiple of what it had before it was cut down; above 1.
     """
     from lifelong.plasticity import Grow, Lowest, Plasticity, Random, Remove, Reset, Rule, ShortOf, Stalled
@@ -56,13 +56,13 @@ def prune_to_skill(setup: Setup, share: Share = 0.1, sparsity: Share = 0.67, goa
     """Prune to skill: cut the weakest connections, train again, and go on for as long as the skill is kept.
 
     The paper finds that about two thirds of a perceptron's connections can go. Here the connections of each hidden
-    layer are cut after every epoch in which the accuracy on the training batches has reached the goal, up to that
-    sparsity; what is cut stays cut. Those of the output layer are kept. The step, the goal, and that each layer is cut
-    alike are our choice; training lasts as long as the budget says.
+    layer are cut after every epoch in which the accuracy on the training batches has reached the goal, up to a given
+    sparsity; what is cut stays cut. Connections of the output layer are kept. Our choices are the step, the goal, and
+    that each layer is cut alike. Training lasts as long as the budget says.
 
     Args:
-        share: of a layer's remaining connections to cut at a time; in (0, 1).
-        sparsity: of each layer, that is not exceeded; in (0, 1).
+        share: share of a layer's remaining connections that is cut at a time, in (0, 1).
+        sparsity: largest sparsity of each layer, in (0, 1).
         goal: the accuracy with which a task counts as learnt.
     """
     from lifelong.plasticity import Lowest, Magnitude, Plasticity, PruneSynapses, Rule
@@ -85,7 +85,7 @@ def _check_inside(owner: str, **shares: float) -> None:
 
 
 def _birth() -> Trigger:
-    """Before the very first update."""
+    """Return a trigger that fires once, before the first update."""
     from lifelong.plasticity import TaskArrives
 
     return TaskArrives(first=True).at_most(1)

@@ -22,16 +22,16 @@ def sleep_consolidation(
 ) -> SupervisedTemplate:
     """Sleep consolidation: learn fast while awake, then replay a memory into a slow network that is kept.
 
-    The paper is conceptual: a fast learner with a buffer, and offline consolidation into a slow base of knowledge, in
-    which sharp wave ripples reactivate what was learnt and a counterbalance keeps it in bounds. Our least form of that:
-    a reservoir of samples; after each experience some epochs of training on it alone; and a running average of the
-    weights over those, as which the network wakes up. Sleep's steps come on top of the budget, as those of a replayed
-    batch do. No structure is changed.
+    The paper is conceptual: a fast learner has a buffer, and is consolidated offline into a slow base of knowledge.
+    There sharp wave ripples reactivate what was learnt, and a counterbalance keeps it in bounds. Our form is the
+    smallest one: a reservoir of samples, some epochs of training on it alone after each experience, and a running
+    average of the weights over these epochs, with which the network wakes up. The steps of sleep come on top of the
+    budget, as those of a replayed batch do. No structure is changed.
 
     Args:
-        mem_size: samples in the memory, over all experiences.
-        epochs: passes over the memory in each sleep.
-        decay: what the slow network keeps of itself at each step of sleep.
+        mem_size: number of samples in the memory, over all experiences.
+        epochs: number of passes over the memory in each sleep.
+        decay: share of its weights that the slow network keeps at each step of sleep.
     """
     from .sleep import Sleep
 
@@ -43,10 +43,10 @@ def self_building_skips(setup: Setup) -> SupervisedTemplate:
     """Self-building skips: every layer begins linear, and learns by gradient where the network has to be nonlinear.
 
     The paper's adaptive nonlinearity gates are biased batch normalisation, a PReLU with two learnable slopes that
-    begins linear, and gated routing between capsules. Ours are the PReLU alone, in the place of each `nn.ReLU`
-    (functional ones stay), with one pair of slopes for a layer (our choice): a soft mask of layers, for a layer whose
-    slopes stay equal folds into the next one, as if it were skipped. Capsules, routing and batch normalisation are left
-    out. The untrained network is linear.
+    begins linear, and gated routing between capsules. Ours are the PReLU alone. It replaces each `nn.ReLU` module
+    (functional ones stay), with one pair of slopes for a layer, which is our choice. The gates are a soft mask of
+    layers: a layer whose slopes stay equal folds into the next one, as if it were skipped. Capsules, routing and batch
+    normalisation are left out. The untrained network is linear.
 
     Raises:
         UsageError: if the network has no `nn.ReLU` modules.

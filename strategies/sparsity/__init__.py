@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 def merge_similar(
     setup: Setup, least: Share = 0.95, rise: Weight = 0.01, tolerance: Positive = 0.01
 ) -> SupervisedTemplate:
-    """Merge similar: once training has converged, take out idle layers, and merge neurons that say the same.
+    """Merge similar: once training has converged, take out idle layers, and merge neurons that act alike.
 
     The paper looks for the number of layers that generalises best, removes neurons whose errors correlate least with
-    that of the output, and merges similar ones. Ours takes out a layer if the loss on the last batch does without it,
-    and merges pairs whose activations on that batch correlate: the mean of their fan-in, the sum of their fan-out. The
-    search over depths and the second step are left out; all numbers are our choice. Nothing is ever added.
+    that of the output, and merges similar ones. Ours takes out a layer if the loss on the last batch hardly rises
+    without it. It merges pairs of neurons whose activations on that batch correlate, into one with the mean of their
+    fan-in and the sum of their fan-out. The search over depths and the second step are left out. All numbers are our
+    choice. Nothing is ever added.
 
     Args:
-        least: correlation of activations from which on two neurons are similar, above 0.
-        rise: of the loss with which a layer does not matter, relative to it.
-        tolerance: of convergence: by how much the smoothed loss of two epochs differs at most.
+        least: the least correlation of activations with which two neurons are similar, above 0.
+        rise: the largest rise of the loss, relative to it, with which a layer does not matter.
+        tolerance: the largest difference between the smoothed losses of two epochs that counts as convergence.
     """
     from lifelong.plasticity import Converged, Merge, Plasticity, Rule
 
@@ -59,18 +60,18 @@ def drop_and_grow(
 ) -> SupervisedTemplate:
     """Drop and grow: every so many updates drop the smallest weights, and grow fewer, where the gradient is largest.
 
-    The paper trains sparse spiking networks (NDSNN); this is its rule on ours. It begins sparse, and the number of
-    weights that are not zero shrinks along a cubic. Grown weights begin at zero; those just dropped are
-    not grown again at once. All numbers are our choice, and so is
-    that the share that is dropped stays the same, that each hidden layer is as sparse as the others, that the output
-    layer stays dense, and that weights are exchanged on when the final sparsity is reached.
+    The paper trains sparse spiking networks (NDSNN); this is its rule on our networks. The network begins sparse, and
+    the number of weights that are not zero shrinks along a cubic. Grown weights begin at zero, and weights that were
+    just dropped are not grown again at once. All numbers are our choice. So is that the share that is dropped stays the
+    same, that all hidden layers are equally sparse, that the output layer stays dense, and that the exchange of weights
+    goes on after the final sparsity is reached.
 
     Args:
         initial: sparsity of each hidden layer from the first update on, in (0, 1).
         final: sparsity in the end, above the initial one and below 1.
-        exchange: share of the living weights that is dropped at a time, in (0, 1).
-        interval: updates between two exchanges.
-        until: the update after which the final sparsity is reached.
+        exchange: share of the weights that are not zero that is dropped at a time, in (0, 1).
+        interval: number of updates between two exchanges.
+        until: number of the update at which the final sparsity is reached.
     """
     from lifelong.plasticity import (
         AtSteps,
