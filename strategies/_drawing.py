@@ -1,4 +1,4 @@
-"""Random numbers that are not training's: the batches of training stay those of plain fine-tuning."""
+"""Random numbers that do not disturb training: its batches stay those of plain fine-tuning."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from lifelong.seeds import drawing_from
 
 
 def own_generator(use: str) -> Generator:
-    """On the CPU, seeded by training's seed and by what it is used for."""
+    """Return a generator on the CPU, seeded by training's seed and by what it is used for."""
     return Generator().manual_seed(torch.initial_seed() ^ crc32(use.encode()))
 
 
 def normal_like(tensor: Tensor, generator: Generator) -> Tensor:
-    """Standard normal numbers of a tensor's shape; drawn on the CPU, so that they are the same for every device."""
+    """Draw standard normal numbers of a tensor's shape, on the CPU, so that they are the same for every device."""
     return torch.randn(tensor.shape, generator=generator).to(tensor)
 
 
 def check_drawable(module: nn.Module, what: str) -> None:
-    """Look whether all parameters of a module can be drawn again.
+    """Check that all parameters of a module can be drawn again.
 
     Raises:
         UsageError: if a part of it that has parameters does not say how it draws them.

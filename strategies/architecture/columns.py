@@ -1,4 +1,4 @@
-"""Progressive networks that begin as a network of the suite."""
+"""Progressive networks whose first column is a network of the suite."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def progressive(setup: Setup, adapter: str) -> WorkingPNN:
-    """A progressive network whose first column is the setup's network, and whose heads are its heads.
+    """Make a progressive network whose first column and heads are those of the setup's network.
 
     Args:
-        setup: its network's features are linear layers, each with ReLU.
-        adapter: `mlp` or `linear`.
+        setup: a setup whose network's features are linear layers, each with ReLU.
+        adapter: `mlp` or `linear`, how later columns read earlier ones.
 
     Raises:
         UsageError: if the network is not of that kind, or has no head for each task.
@@ -34,7 +34,11 @@ def progressive(setup: Setup, adapter: str) -> WorkingPNN:
 
 
 def _layers(features: nn.Module) -> list[nn.Linear]:
-    """The linear layers, of which a column's are copies."""
+    """Return the linear layers of features that consist of nothing else but ReLU.
+
+    Raises:
+        UsageError: if there are other layers.
+    """
     layers = [module for module in features.children() if not isinstance(module, nn.Flatten)]
     kinds = [type(module) for module in layers]
     if not layers or kinds != [nn.Linear, nn.ReLU] * (len(layers) // 2):

@@ -1,4 +1,4 @@
-"""Networks of which autoencoders choose one for each sample."""
+"""Expert gate: a network for each experience, of which autoencoders choose one for each sample."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from lifelong.seeds import drawing_from
 from .._drawing import own_generator
 
 CODE = 100
-"""Hidden units of the paper's autoencoders."""
+"""Number of hidden units of the paper's autoencoders."""
 BATCH = 512
-"""Samples of an experience that its relatives are looked for with at a time."""
+"""Number of samples that are read at a time to find the expert that is most related to an experience."""
 
 
 class Gate(nn.Module):
-    """An autoencoder of one hidden layer, that reads and writes the sigmoid of a flat sample.
+    """Is an autoencoder of one hidden layer, which reads and writes the sigmoid of a flat sample.
 
     Args:
-        inputs: of a flat sample.
-        code: hidden units.
+        inputs: number of entries of a flat sample.
+        code: number of hidden units.
     """
 
     def __init__(self, inputs: int, code: int) -> None:
@@ -38,20 +38,20 @@ class Gate(nn.Module):
         self.decoder = nn.Linear(code, inputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The squared error of each sample, summed over its inputs, of shape (n,)."""
+        """Return the squared error of each sample, summed over its inputs, of shape (n,)."""
         target = torch.sigmoid(x.flatten(1))
-        found = torch.sigmoid(self.decoder(torch.relu(self.encoder(target))))
-        error: Tensor = (found - target).square().sum(1)
+        written = torch.sigmoid(self.decoder(torch.relu(self.encoder(target))))
+        error: Tensor = (written - target).square().sum(1)
         return error
 
 
 class GatedExperts(DynamicModule):
-    """An expert for each experience, the newest of which is trained; each sample is given to the best gate's.
+    """Holds an expert for each experience, and trains the newest; each sample goes to the expert whose gate errs least.
 
     Args:
         network: the first expert.
-        inputs: an example of what it reads, first of shape (n, ...).
-        code: hidden units of the gates; by default `CODE`, or half the inputs where that is less.
+        inputs: an example of what it reads, of which the first has the shape (n, ...).
+        code: number of hidden units of the gates; by default `CODE`, or half the inputs where that is less.
 
     Raises:
         UsageError: if the code is not smaller than a sample, or there is no example.
@@ -70,7 +70,7 @@ class GatedExperts(DynamicModule):
         self._begun = False
 
     def adaptation(self, experience: Any) -> None:
-        """Add an expert for an experience that is about to be trained on, unless it is the first."""
+        """Add an expert for an experience that is about to be trained on, unless that is the first."""
         super().adaptation(experience)
         if self.training and self._begun:
             related = int(self._errors_on(experience.dataset).argmin())
@@ -81,7 +81,7 @@ class GatedExperts(DynamicModule):
         self._begun = self._begun or self.training
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of the newest expert in training, else of that whose gate errs least, for each sample on its own."""
+        """Return the newest expert's logits in training, else those of the expert whose gate errs least on a sample."""
         if self.training or len(self.experts) == 1:
             newest: Tensor = self.experts[-1](x)
             return newest
@@ -91,12 +91,12 @@ class GatedExperts(DynamicModule):
         return logits[torch.cat(rows).argsort()]
 
     def _errors(self, x: Tensor) -> Tensor:
-        """Of shape (experts, n)."""
+        """Return each gate's error on each sample, of shape (experts, n)."""
         return torch.stack([gate(x) for gate in self.gates])
 
     @torch.no_grad()
     def _errors_on(self, dataset: Any) -> Tensor:
-        """Of each gate, added up over a dataset."""
+        """Return the error of each gate, added up over a dataset, of shape (experts,)."""
         device = next(self.parameters()).device
         batches = Reader(dataset).in_order(BATCH)
         return torch.stack([self._errors(x.to(device)).sum(1) for x, *_ in batches]).sum(0)
@@ -107,7 +107,7 @@ class GatedExperts(DynamicModule):
 
 
 class TrainsGate(SupervisedPlugin):
-    """Lets the newest gate of `GatedExperts` learn from each batch beside the expert."""
+    """Lets the newest gate of `GatedExperts` learn from each batch, beside the expert."""
 
     def before_backward(self, strategy: SupervisedTemplate, **_: object) -> None:
         strategy.loss = strategy.loss + strategy.model.gates[-1](strategy.mb_x).mean()

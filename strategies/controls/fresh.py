@@ -1,4 +1,4 @@
-"""Networks, or their classifiers, that start again with each task."""
+"""Networks, or classifiers, that start again with each task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .._drawing import check_drawable, draw_anew, own_generator
 
 
 class FromScratch(SupervisedPlugin):
-    """Puts the initial network in the trained one's place before each experience; the optimizer starts again too."""
+    """Replaces the trained network by the initial one before each experience; the optimizer starts again too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,10 +32,10 @@ class FreshHead(SupervisedPlugin):
     """Draws a network's classifier anew at the start of every experience but the first, with its optimizer state.
 
     Args:
-        network: that will be trained.
+        network: the network that will be trained.
 
     Raises:
-        UsageError: if it has no part called `classifier`, or that cannot be drawn.
+        UsageError: if it has no part called `classifier`, or that part cannot be drawn.
     """
 
     def __init__(self, network: nn.Module) -> None:

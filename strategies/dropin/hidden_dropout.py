@@ -14,19 +14,19 @@ from lifelong.plasticity.inputs import example_inputs
 from lifelong.structure import Role, Structure
 
 SALT = 0x64726F70
-"""Makes the masks' seed of training's; any constant would do."""
+"""Turns training's seed into the seed of the masks; any constant would do."""
 
 
 class Dropout(SupervisedPlugin):
     """Sets each hidden activation to zero with a probability p, and multiplies the others by 1 / (1 - p).
 
     An activation is dropped where it is read: behind non-linearity, normalisation and pooling. The network's modules
-    and names stay as they are, and so does the order of the batches, for masks are drawn from a generator of their own.
+    and names stay as they are. So does the order of the batches, because masks come from a generator of their own.
 
     Args:
         rate: p, in [0, 1).
-        marks: drop only in the epochs right after one that ended with a mark of this plug-in, which comes before this
-            one; by default always.
+        marks: a plug-in that comes before this one: drop only in the epoch after one that ended with its mark; by
+            default always.
 
     Raises:
         UsageError: if the rate is out of range.

@@ -1,4 +1,4 @@
-"""Logits of new classes, corrected by two numbers that are fitted on samples held out of training."""
+"""Bias correction (BiC): two numbers, fitted on samples held out of training, correct the logits of new classes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from torch.nn.functional import cross_entropy
 from .herding import Data, Exemplars, by_class, frozen, outputs_of
 
 PENALTY = 0.1
-"""Of the squared offset, halved; as in the authors' code, the paper has none."""
+"""Weight of half the squared offset; it is that of the authors' code, and the paper has none."""
 
 MILESTONES = (0.25, 0.5, 0.75)
-"""Shares of the fit's steps after which its rate is a tenth of what it was."""
+"""Shares of the fit's steps; after each of them the learning rate is a tenth of what it was."""
 
 
 @dataclass(frozen=True)
 class Correction:
-    """scale * logit + offset for some classes, the logit for the others; tensors while they are fitted."""
+    """Maps logits to scale * logit + offset for some classes, and leaves those of the others.
+
+    Scale and offset are the paper's alpha and beta; they are tensors while they are fitted.
+    """
 
     classes: list[int]
     scale: float | Tensor = 1.0
@@ -38,11 +41,12 @@ class BiasCorrection(Exemplars):
     """Distils past classes while it trains, then corrects the logits of the current ones.
 
     Args:
-        mem_size: samples in the memory, over all classes, those held out included.
-        held_out: share of each class's places in the memory, and at most of its samples, that is kept from training.
-        temperature: of the distillation.
-        steps: of the fit, each on all that is held out.
-        rate: of the fit.
+        mem_size: number of samples in the memory, over all classes, those held out included.
+        held_out: share of each class's places in the memory that is held out of training, but at most this share of the
+            class's samples.
+        temperature: temperature of the distillation.
+        steps: number of steps of the fit, each on all samples that are held out.
+        rate: learning rate of the fit.
     """
 
     def __init__(self, mem_size: int, held_out: float, temperature: float, steps: int, rate: float) -> None:
@@ -63,7 +67,7 @@ class BiasCorrection(Exemplars):
         strategy.adapted_dataset = concat_datasets([self._training, *self.kept.values()])
 
     def _split(self, data: Data) -> list[Data]:
-        """Hold some samples of each class out, chosen by chance; the others of each class."""
+        """Hold some random samples of each class out, and return the others of each class."""
         places, others = self._held_out_of(super().share), []
         for label, positions in by_class(data).items():
             order = [positions[i] for i in torch.randperm(len(positions)).tolist()]
@@ -79,7 +83,7 @@ class BiasCorrection(Exemplars):
         return max(1, round(self.held_out * samples))
 
     def before_backward(self, strategy: SupervisedTemplate, **_: object) -> None:
-        """Weigh the distillation by the share of past classes among all."""
+        """Add the distillation, weighed by the share of past classes among all: the paper's lambda = n / (n + m)."""
         if self.teacher is None or not self.past:
             return
         with torch.no_grad():
@@ -104,14 +108,14 @@ class BiasCorrection(Exemplars):
 
 @torch.enable_grad()
 def fitted(logits: Tensor, labels: Tensor, classes: list[int], steps: int, rate: float) -> Correction:
-    """The correction of some classes' logits that lowers the cross-entropy.
+    """Fit the correction of some classes' logits that minimises the cross-entropy.
 
     Args:
-        logits: of shape (n, outputs).
-        labels: of shape (n,).
-        classes: those to be corrected.
-        steps: of gradient descent with momentum, on all samples.
-        rate: of the first steps.
+        logits: logits of shape (n, outputs).
+        labels: classes of shape (n,).
+        classes: the classes whose logits are corrected.
+        steps: number of steps of gradient descent with momentum, on all samples.
+        rate: learning rate of the first steps.
     """
     scale, offset = torch.ones((), device=logits.device), torch.zeros((), device=logits.device)
     optimizer = torch.optim.SGD([scale.requires_grad_(), offset.requires_grad_()], rate, momentum=0.9)

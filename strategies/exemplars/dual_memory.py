@@ -1,4 +1,4 @@
-"""Scores of past classes, raised to what they were when the classes were new."""
+"""IL2M: the scores of past classes are raised to what they were when the classes were new."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .herding import Data, Exemplars, outputs_of
 
 @dataclass(frozen=True)
 class Origin:
-    """What a class was like just after the experience that brought it.
+    """Holds how a class was recognised just after the experience that brought it: the second memory.
 
     Attributes:
         score: mean probability of the class, over its samples.
-        confidence: mean of the highest probability, over the samples of all classes of that experience.
+        confidence: mean of the highest probability, over all samples of that experience.
     """
 
     score: float
@@ -24,12 +24,12 @@ class Origin:
 
 
 class DualMemory(Exemplars):
-    """Rectifies scores in evaluation, by statistics of classes when they were new and of exemplars now.
+    """Rectifies scores in evaluation, by what classes scored when they were new and what their exemplars score now.
 
     Attributes:
-        origins: of all classes.
-        now: of all past classes, their exemplars' mean probability in the current network.
-        confidence: of the current network in the samples of the current experience.
+        origins: how each class was recognised when it was new.
+        now: mean probability of each past class in the current network, over its exemplars.
+        confidence: mean of the current network's highest probability, over the samples of the current experience.
     """
 
     def __init__(self, mem_size: int) -> None:
@@ -47,7 +47,7 @@ class DualMemory(Exemplars):
         super().after_training_exp(strategy)
 
     def after_eval_forward(self, strategy: SupervisedTemplate, **_: object) -> None:
-        """Where a current class has the highest score, rectify those of the past: equation 1, in logarithms."""
+        """Where a current class scores highest, rectify the scores of past classes: equation 1, in logarithms."""
         if not self.now:
             return
         scores = strategy.mb_output.log_softmax(dim=1)
@@ -63,7 +63,7 @@ class DualMemory(Exemplars):
 
 
 _LEAST = 1e-12
-"""A mean score below which a class counts as never recognised, lest there be a division by zero."""
+"""The least mean score of a class that is divided by, so that nothing is divided by zero."""
 
 
 def _probabilities(strategy: SupervisedTemplate, data: Data) -> tuple[Tensor, Tensor]:

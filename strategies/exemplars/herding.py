@@ -20,16 +20,16 @@ Data: TypeAlias = "AvalancheDataset[Any]"
 class Exemplars(SupervisedPlugin):
     """Keeps equally many samples of each class, and adds them to the data of later experiences.
 
-    Algorithms 4 and 5 of Rebuffi et al. 2017 on herding. The samples of a class that comes back are chosen from the new
-    ones and those kept.
+    These are algorithms 4 and 5 of Rebuffi et al. 2017. If a class comes back, its exemplars are chosen among the new
+    samples and those kept.
 
     Args:
-        mem_size: samples in the memory, over all classes.
+        mem_size: number of samples in the memory, over all classes.
 
     Attributes:
-        kept: of each class, the most important first.
+        kept: the exemplars of each class, the most important first.
         current: classes of the current experience, ascending.
-        past: classes that earlier experiences had and the current one has not, ascending.
+        past: classes of earlier experiences that are not in the current one, ascending.
     """
 
     def __init__(self, mem_size: int) -> None:
@@ -41,12 +41,12 @@ class Exemplars(SupervisedPlugin):
 
     @property
     def seen(self) -> list[int]:
-        """All classes so far, ascending."""
+        """Return all classes so far, ascending."""
         return sorted(self.current + self.past)
 
     @property
     def share(self) -> int:
-        """How many samples there is room for in each class."""
+        """Return how many samples of each class there is room for."""
         return self.mem_size // len(self.seen)
 
     def after_train_dataset_adaptation(self, strategy: SupervisedTemplate, **_: object) -> None:
@@ -58,7 +58,7 @@ class Exemplars(SupervisedPlugin):
         self.keep(strategy, strategy.experience.dataset)
 
     def keep(self, strategy: SupervisedTemplate, data: Data) -> None:
-        """Choose exemplars of the classes in `data`, and make those of the others fewer."""
+        """Choose exemplars of the classes in `data`, and drop the least important ones of the others."""
         for label, positions in by_class(data).items():
             samples = data.subset(positions)
             if label in self.kept:
@@ -71,19 +71,19 @@ class Exemplars(SupervisedPlugin):
 
 
 def by_class(data: Data) -> dict[int, list[int]]:
-    """The positions of each class's samples, classes ascending."""
+    """Return the positions of each class's samples, classes ascending."""
     targets = torch.tensor(list(data.targets))
     return {label: (targets == label).nonzero().flatten().tolist() for label in torch.unique(targets).tolist()}
 
 
 def features_of(strategy: SupervisedTemplate, data: Data) -> Tensor:
-    """The network's features of each sample, of length one, of shape (n, width)."""
+    """Return the network's features of each sample, of length one, of shape (n, width)."""
     return normalize(outputs_of(strategy.model.features, strategy, data)[0])
 
 
 @torch.no_grad()
 def outputs_of(module: nn.Module, strategy: SupervisedTemplate, data: Data) -> tuple[Tensor, Tensor]:
-    """What a module, in eval mode, makes of each sample, of shape (n, ...), and the labels, of shape (n,)."""
+    """Return a module's outputs in eval mode, of shape (n, ...), and the labels, of shape (n,)."""
     with evaluating(module):
         batches = Reader(data).in_order(strategy.eval_mb_size)
         pairs = [(module(x.to(strategy.device)), y.to(strategy.device)) for x, y, *_ in batches]
@@ -92,17 +92,22 @@ def outputs_of(module: nn.Module, strategy: SupervisedTemplate, data: Data) -> t
 
 
 def herd(features: Tensor, count: int) -> list[int]:
-    """Which samples to keep, each next one such that the mean of those so far is nearest to the mean of all.
+    """Choose samples one by one, each such that the mean of the chosen ones is nearest to the mean of all.
 
     Args:
-        features: of shape (n, width).
-        count: at most n.
+        features: features of shape (n, width).
+        count: number of samples to choose, at most n.
+
+    Returns:
+        Positions of the samples, in the order in which they were chosen.
     """
     mean, total = features.mean(dim=0), torch.zeros_like(features[0])
     squares, left = features.square().sum(dim=1), torch.zeros(len(features), device=features.device)
     chosen: list[int] = []
     for size in range(1, count + 1):
-        distance = squares + 2 * features @ (total - size * mean) + left  # to size * mean, squared, less what all share
+        distance = (
+            squares + 2 * features @ (total - size * mean) + left
+        )  # |size * mean - total - features|^2, without what is the same for all samples
         chosen.append(int(distance.argmin()))
         total = total + features[chosen[-1]]
         left[chosen[-1]] = torch.inf
@@ -110,5 +115,5 @@ def herd(features: Tensor, count: int) -> list[int]:
 
 
 def frozen(network: nn.Module) -> nn.Module:
-    """A network in eval mode whose parameters need no gradient."""
+    """Put a network into eval mode, and let its parameters need no gradient."""
     return network.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Nearest mean of exemplars, on features that are learnt with distillation."""
+"""iCaRL: the nearest mean of exemplars, on features that are learnt with distillation."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class ICaRL(Exemplars):
     """Learns with a logistic loss for each class, and classifies by the nearest mean of exemplars.
 
     Args:
-        mem_size: samples in the memory, over all classes.
-        temperature: of the teacher's probabilities.
+        mem_size: number of samples in the memory, over all classes.
+        temperature: temperature of the teacher's probabilities.
     """
 
     def __init__(self, mem_size: int, temperature: float) -> None:

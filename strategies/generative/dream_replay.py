@@ -1,9 +1,9 @@
-"""A generator that is trained beside the network, and dreams of earlier experiences for both."""
+"""Deep generative replay: a generator is trained beside the network, and draws earlier experiences for both."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import deepcopy
-from typing import Any
 
 import torch
 from avalanche.core import SupervisedPlugin
@@ -16,15 +16,15 @@ from lifelong.data.drawing import Reader
 
 
 class VAE(nn.Module):
-    """The symmetric variational autoencoder of van de Ven & Tolias 2019: fully connected, with sigmoid outputs.
+    """Is the symmetric variational autoencoder of van de Ven & Tolias 2019: fully connected, with sigmoid outputs.
 
-    Pixels are rescaled to [0, 1] by the least and the largest of each channel in the data that it first meets; what
-    lies outside in later data counts as lying on the edge.
+    Pixels are rescaled to [0, 1] by the least and the largest value of each channel in the first data. Values of later
+    data that lie outside are moved to the edge.
 
     Args:
-        shape: of one input; its first dimension is the channels, or all there is.
-        units: of each of the two hidden layers on either side.
-        latent: dimensions of the code.
+        shape: shape of one input; its first dimension is the channels, or the only one.
+        units: number of units of each hidden layer; encoder and decoder have two each.
+        latent: number of dimensions of the code.
     """
 
     low: Tensor
@@ -44,19 +44,19 @@ class VAE(nn.Module):
         self.register_buffer("low", torch.zeros(per_channel))
         self.register_buffer("span", torch.ones(per_channel))
 
-    def rescale(self, batches: Any) -> None:
+    def rescale(self, batches: Iterable[Tensor]) -> None:
         """Find the range of each channel.
 
         Args:
-            batches: of inputs, each of shape (n, *shape).
+            batches: batches of inputs, each of shape (n, *shape).
         """
-        found = [x.movedim(0, -1).reshape(*self.low.shape, -1) for x in batches]
-        self.low = torch.stack([x.amin(-1) for x in found]).amin(0)
-        high = torch.stack([x.amax(-1) for x in found]).amax(0)
+        values = [x.movedim(0, -1).reshape(*self.low.shape, -1) for x in batches]
+        self.low = torch.stack([x.amin(-1) for x in values]).amin(0)
+        high = torch.stack([x.amax(-1) for x in values]).amax(0)
         self.span = torch.where(high > self.low, high - self.low, 1.0)
 
     def loss(self, x: Tensor) -> Tensor:
-        """The negative evidence lower bound in nats for each sample, mean over the batch of shape (n, *shape)."""
+        """Return the negative evidence lower bound in nats, mean over a batch of shape (n, *shape)."""
         pixels = ((x - self.low) / self.span).clamp(0, 1).flatten(1)
         code = self.encoder(pixels)
         mean, log_variance = self.to_mean(code), self.to_log_variance(code)
@@ -68,7 +68,7 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
-        """Inputs drawn from the generator, of shape (count, *shape)."""
+        """Draw inputs from the generator, of shape (count, *shape)."""
         code = torch.randn(count, self.latent, device=self.low.device)
         pixels = self.decoder(code).sigmoid().reshape(count, *self.shape)
         drawn: Tensor = pixels * self.span + self.low
@@ -78,13 +78,13 @@ class VAE(nn.Module):
 class DreamReplay(SupervisedPlugin):
     """Replays what a generator draws, labelled by the network as it was before this experience.
 
-    Batches of data weigh 1/k in the k-th experience, replayed ones the rest, both for the network and for the
-    generator, which are trained on the same samples in turn.
+    In the k-th experience batches of data weigh 1/k and replayed ones 1 - 1/k. The network and the generator are
+    trained in turn, on the same samples.
 
     Args:
         generator: untrained.
         lr: learning rate of the generator's Adam.
-        temperature: of the labels' softmax; None for the likeliest class alone.
+        temperature: temperature of the labels' softmax; None for the likeliest class alone.
     """
 
     def __init__(self, generator: VAE, lr: float, temperature: float | None) -> None:
@@ -127,7 +127,7 @@ class DreamReplay(SupervisedPlugin):
         return share * loss + (1 - share) * replayed
 
     def _replayed(self, teacher: nn.Module, network: nn.Module, x: Tensor) -> Tensor:
-        """The loss on replayed samples; with a head for each task, the mean over the earlier tasks' heads."""
+        """Return the loss on replayed samples; with a head for each task, the mean over the earlier tasks' heads."""
         with torch.no_grad():
             targets = _logits(teacher, x)
         outputs = _logits(network, x)
@@ -141,6 +141,6 @@ class DreamReplay(SupervisedPlugin):
 
 
 def _logits(network: nn.Module, x: Tensor) -> dict[int, Tensor]:
-    """By task, of each that the network was trained on; of task 0 where it has one head."""
+    """Return the logits of each task that the network was trained on; those of task 0 where it has one head."""
     logits: dict[int, Tensor] = network(x, None) if is_multi_task_module(network) else {0: network(x)}
     return logits

@@ -1,4 +1,4 @@
-"""The removal of what lies between two modules, at one time."""
+"""The removal of the layers between two modules, at one moment."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lifelong.structure import Structure
 
 @dataclass
 class Arrival(Trigger):
-    """When one experience starts.
+    """Fires when one experience starts.
 
     Args:
-        number: which, counted from 1.
+        number: number of the experience, counted from 1.
     """
 
     number: int
@@ -31,11 +31,11 @@ class Arrival(Trigger):
 
 @dataclass
 class Injure(RemoveLayer):
-    """Removes the layers that run after one module and before another; translators take their place where sizes differ.
+    """Removes the layers that run after one module and before another; translators replace them where shapes differ.
 
     Args:
-        origin: the module's name; empty for the first layer.
-        destination: the module's name; empty for the output layer.
+        origin: name of the module before; empty for the first layer.
+        destination: name of the module after; empty for the output layer.
     """
 
     origin: str = ""
@@ -57,7 +57,7 @@ class Injure(RemoveLayer):
         return super().apply(moment, name, chosen) if name in self._between(moment.structure) else None
 
     def _between(self, structure: Structure) -> list[str]:
-        """Names of layers, in the order in which they run."""
+        """Return the names of the layers in between, in the order in which they run."""
         known = {*structure.layers, self.origin, self.destination} - {""}
         order = [name for name in structure.flows if name in known]
         begin = order.index(self.origin) + 1 if self.origin else 1

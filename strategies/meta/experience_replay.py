@@ -1,4 +1,4 @@
-"""Steps on one sample after another, of which the weights follow only a part."""
+"""Meta-experience replay (MER): steps on one sample after another, which the weights follow only in part."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ..replay.recalling import RecallingEarlier
 
 
 class MER(SupervisedTemplate):
-    """Reptile within and across sequences of single samples, new ones and recalled ones.
+    """Applies Reptile within and across sequences of single samples, new ones and recalled ones.
 
     Args:
         memory: joins to each batch the samples for all its sequences; it must be among the plug-ins.
-        sequences: for each batch; each has all new samples, and its share of those recalled.
-        alpha: rate of the steps on single samples.
-        beta: share of its way that the weights keep after each sequence.
-        gamma: share of its way that they keep after all of them.
-        template: see Avalanche's `SupervisedTemplate`.
+        sequences: number of sequences for each batch; each has all new samples, and its share of the recalled ones.
+        alpha: learning rate of the steps on single samples.
+        beta: share of their way that the weights keep after each sequence.
+        gamma: share of their way that the weights keep after all sequences.
+        template: arguments of Avalanche's `SupervisedTemplate`.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class MER(SupervisedTemplate):
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
 
     def backward(self) -> None:
-        """Nothing: each of the steps on single samples takes its own gradient."""
+        """Do nothing: each of the steps on single samples takes its own gradient."""
 
     @torch.no_grad()
     def optimizer_step(self) -> None:
-        """The whole update of a batch, in place of the optimizer's."""
+        """Make the whole update of a batch, in place of the optimizer's step."""
         weights = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         start = _copied(weights)
         with evaluating(self.model):
@@ -50,7 +50,7 @@ class MER(SupervisedTemplate):
         _lerp(weights, start, self.gamma)
 
     def _orders(self) -> list[list[int]]:
-        """For each sequence the positions of its samples in the batch, in random order."""
+        """Return, for each sequence, the positions of its samples in the batch, in random order."""
         new, size = torch.arange(self.memory.fresh), len(self.mb_x)
         shares = torch.arange(self.memory.fresh, size).tensor_split(self.sequences)
         members = [torch.cat([new, share]) for share in shares]

@@ -1,4 +1,4 @@
-"""A look ahead along the new samples, whose loss on old and new ones the weights and their learning rates descend."""
+"""La-MAML: look ahead along the new samples, and descend the loss that old and new ones have there."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ..replay.recalling import RecallingEarlier
 
 
 class LaMAML(SupervisedTemplate):
-    """Look-ahead MAML, with a learned rate for each weight.
+    """Trains by look-ahead MAML, with a learned rate for each weight.
 
     Args:
         memory: joins recalled samples to each batch; it must be among the plug-ins.
-        inner_updates: into which the new samples of a batch are divided.
+        inner_updates: number of inner updates, among which the new samples of a batch are divided.
         second_order: whether the meta-gradient goes through the gradients of the inner updates.
-        clip: of each entry of the inner gradients, and of the norms of the meta-gradients.
-        alpha_init: what all rates are at first.
+        clip: the largest entry of the inner gradients, and the largest norm of the meta-gradients.
+        alpha_init: the first value of all rates.
         lr_alpha: rate at which the rates are learnt.
-        template: see Avalanche's `SupervisedTemplate`.
+        template: arguments of Avalanche's `SupervisedTemplate`.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LaMAML(SupervisedTemplate):
 
     @torch.no_grad()
     def optimizer_step(self) -> None:
-        """The rates first, then the weights, each at its own rate, in place of the optimizer's step."""
+        """Update the rates, then each weight at its own rate, in place of the optimizer's step."""
         weights = {name: weight for name, weight in self.model.named_parameters() if weight.grad is not None}
         rates = [self.rates[name] for name in weights]
         clip_grad_norm_(weights.values(), self.clip)
@@ -70,7 +70,7 @@ class LaMAML(SupervisedTemplate):
             weight -= rate.clamp(min=0) * weight.grad
 
     def _meta_loss(self, weights: dict[str, Any]) -> Tensor:
-        """The mean loss on the whole batch after each inner update."""
+        """Return the loss on the whole batch after an inner update, as the mean over all inner updates."""
         fast: dict[str, Tensor] = weights
         losses = []
         parts = min(self.inner_updates, self.memory.fresh)
@@ -85,7 +85,7 @@ class LaMAML(SupervisedTemplate):
         return loss
 
     def _stepped(self, weights: dict[str, Tensor], loss: Tensor) -> dict[str, Tensor]:
-        """The weights after an inner update, as a function of those before it and of the rates."""
+        """Return the weights after an inner update, as a function of the weights before it and of the rates."""
         slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=self.second_order, allow_unused=True)
         pairs = zip(weights.items(), slopes, strict=True)
         return {

@@ -13,7 +13,7 @@ from lifelong.plasticity.selection import check_share
 ACCURACY = {"low": (0.0, 0.0, 0.5), "medium": (0.0, 0.5, 1.0), "high": (0.5, 1.0, 1.0)}
 DROP = {"none": (0.0, 0.0, 0.1), "small": (0.0, 0.1, 0.2), "large": (0.1, 0.2, 0.2)}
 GROWTH = {"few": (0.0, 0.0, 0.5), "some": (0.0, 0.5, 1.0), "many": (0.5, 1.0, 1.0)}
-"""Triangles, by their feet and their peak. A drop of accuracy beyond 0.2 is as one of 0.2."""
+"""Triangles (left foot, peak, right foot). A drop of accuracy beyond 0.2 counts as one of 0.2."""
 
 RULES = {
     ("low", "none"): "some",
@@ -26,17 +26,17 @@ RULES = {
     ("high", "small"): "few",
     ("high", "large"): "some",
 }
-"""The growth for an accuracy and its drop."""
+"""The growth for each accuracy and its drop."""
 
 _GRID = np.linspace(0, 1, 1001)
 
 
 @dataclass(frozen=True)
 class FuzzyShare:
-    """How many units a layer gets, by the accuracy and by how far it has dropped.
+    """Tells how many units a layer gets, by the accuracy and by how far it has dropped.
 
     Args:
-        most: what a growth of 1 stands for, as a share of the units that the layer had at first.
+        most: share of the units that the layer had at first that a growth of 1 stands for.
     """
 
     most: float
@@ -45,7 +45,7 @@ class FuzzyShare:
         check_share("FuzzyShare", self.most)
 
     def __call__(self, moment: Moment, layer: str) -> int:
-        """At least 1."""
+        """Return the number of units, at least 1."""
         assert moment.accuracy is not None
         assert moment.firing is not None
         growth = inferred_growth(moment.accuracy, -(moment.firing.value or 0.0))
@@ -53,11 +53,11 @@ class FuzzyShare:
 
 
 def inferred_growth(accuracy: float, drop: float) -> float:
-    """The centroid of what the rules imply together, in [1/6, 5/6].
+    """Return the centroid of what the rules imply together, in [1/6, 5/6].
 
     Args:
-        accuracy: in [0, 1].
-        drop: by how much it is lower than before, at least 0.
+        accuracy: accuracy in [0, 1].
+        drop: how much lower the accuracy is than before, at least 0.
     """
     drop = min(drop, 0.2)
     implied = np.zeros_like(_GRID)

@@ -16,15 +16,15 @@ from lifelong.structure import Growth, Initialiser, Layer, Role, Start, Structur
 from lifelong.structure.contexts import evaluating
 
 MARGIN = 1.0
-"""By how much the logit of a stored event's class is above all others."""
+"""How far the logit of a stored event's class is above all others."""
 
 
 @dataclass
 class Surprising(Trigger):
-    """When the error of a sample of the last batch exceeds a threshold.
+    """Fires when the error of a sample of the last batch exceeds a threshold.
 
     Args:
-        threshold: of 1 - p, where p is the probability that the network gave to the right class, in [0, 1).
+        threshold: threshold of 1 - p, where p is the probability that the network gave to the right class, in [0, 1).
     """
 
     threshold: float
@@ -45,7 +45,7 @@ class Imprint(Operator):
     """Adds one unit that stores the last batch's most surprising sample, to the layers whose readers give the output.
 
     Args:
-        width: of the new unit, see `Imprinted`.
+        width: width of the new unit's response (see `Imprinted`).
         cap: the most units that a layer may have, as a multiple of what it had at first.
     """
 
@@ -79,15 +79,15 @@ class Imprint(Operator):
 
 @dataclass(frozen=True)
 class Imprinted(Initialiser):
-    """A unit for one sample: what it reads encodes the sample, what reads it answers the sample rightly.
+    """Starts a unit for one sample: its incoming weights encode the sample, its outgoing weights answer it rightly.
 
     With a the layer's input for the sample, the unit's activation for an input x is relu(1 + (a.x / a.a - 1) / width):
     1 for the sample, 0 where the projection on it is below 1 - width. Its outgoing weights are the residual, one-hot
-    target - softmax, times the least factor of at least 1 with which the right logit exceeds all others by 1.
+    target - softmax, times the least factor (1 or more) with which the right logit exceeds all others by 1.
 
     Args:
         sample: a batch of one.
-        width: above 0; the smaller, the fewer inputs does the unit respond to.
+        width: a number above 0; the smaller it is, the fewer inputs the unit responds to.
     """
 
     sample: Batch
@@ -111,21 +111,21 @@ class Imprinted(Initialiser):
 
 
 def _errors(batch: Batch) -> Tensor:
-    """1 - p of each sample, of shape (n,)."""
+    """Return 1 - p of each sample, of shape (n,)."""
     return 1 - batch.output.softmax(dim=1).gather(1, batch.y[:, None])[:, 0]
 
 
 def _is_last(structure: Structure, layer: Layer) -> bool:
-    """Whether it is a linear layer with a bias, and what its readers return is the network's output."""
-    made = {slot.module for slot in layer.slots_of(Role.FAN_IN, Role.OWN, Role.TIED)}
-    if made != {layer.name} or not isinstance(module := structure.network.get_submodule(layer.name), nn.Linear):
+    """Tell whether a layer is linear with a bias, and what its readers return is the network's output."""
+    makers = {slot.module for slot in layer.slots_of(Role.FAN_IN, Role.OWN, Role.TIED)}
+    if makers != {layer.name} or not isinstance(module := structure.network.get_submodule(layer.name), nn.Linear):
         return False
     readers = {slot.module for slot in layer.slots_of(Role.FAN_OUT)}
     return module.bias is not None and all(_is_output(structure, reader) for reader in readers)
 
 
 def _is_output(structure: Structure, name: str) -> bool:
-    """Whether a linear layer gives the network's output, or is one of its heads."""
+    """Tell whether a linear layer gives the network's output, or is one of its heads."""
     network, parts = structure.network, name.split(".")
     around = [network.get_submodule(".".join(parts[:count])) for count in range(1, len(parts))]
     is_head = any(isinstance(module, IncrementalClassifier | MultiHeadClassifier) for module in around)
@@ -135,7 +135,7 @@ def _is_output(structure: Structure, name: str) -> bool:
 def _passed(
     network: nn.Module, sample: Batch, maker: str, layer: Layer
 ) -> tuple[Tensor, dict[str, tuple[Tensor, Tensor]]]:
-    """What the layer reads of a sample, of shape (inputs,); of each reader in use its logits and their residuals."""
+    """Return what a layer reads of a sample, of shape (inputs,), and each used reader's logits and residuals."""
     inputs: list[Tensor] = []
     outputs: dict[str, Tensor] = {}
     readers = {slot.module for slot in layer.slots_of(Role.FAN_OUT)}
@@ -164,7 +164,10 @@ def _keeping(outputs: dict[str, Tensor], reader: str) -> Callable[[nn.Module, tu
 
 
 def _factor(logits: Tensor, residual: Tensor) -> float:
-    """c >= 1 such that logits + c residual has its largest entry, by `MARGIN`, where the residual is positive."""
+    """Return the least c >= 1 with which the right entry of logits + c residual exceeds all others by `MARGIN`.
+
+    The right entry is the one where the residual is positive.
+    """
     right = int(residual.argmax())
     rivals = (residual < 0).nonzero().flatten()
     if not len(rivals):

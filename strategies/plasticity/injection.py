@@ -1,4 +1,4 @@
-"""A fresh copy of a network's last part, injected so that the outputs stay as they are."""
+"""Plasticity injection: a fresh copy of a network's last part, added so that the outputs stay as they are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Logits = Tensor | dict[int, Tensor]
 
 
 class Branch(nn.Module):
-    """The last hidden layers and the classifier that reads them."""
+    """Holds the last hidden layers and the classifier that reads them."""
 
     def __init__(self, hidden: nn.Module, classifier: nn.Module) -> None:
         super().__init__()
@@ -27,18 +27,18 @@ class Branch(nn.Module):
         self.classifier = classifier
 
     def forward(self, x: Tensor, *task_labels: Any) -> Logits:
-        """Logits of shape (n, classes), or those of each task."""
+        """Return logits of shape (n, classes), or those of each task."""
         logits: Logits = self.classifier(self.hidden(x), *task_labels)
         return logits
 
     def forward_single_task(self, x: Tensor, task_label: int) -> Tensor:
-        """Logits of one task's head."""
+        """Return the logits of one task's head."""
         logits: Tensor = self.classifier.forward_single_task(self.hidden(x), task_label)  # type: ignore[operator]
         return logits
 
 
 class InjectedHead(nn.Module):
-    """h_theta(x) + h_theta'1(x) - h_theta'2(x), where theta'1 = theta'2 at first and only theta'1 learns.
+    """Computes h_theta(x) + h_theta'1(x) - h_theta'2(x), where theta'1 = theta'2 at first and only theta'1 learns.
 
     Args:
         head: h_theta, which is frozen.
@@ -52,12 +52,12 @@ class InjectedHead(nn.Module):
         self.twin = deepcopy(fresh).requires_grad_(False)
 
     def forward(self, x: Tensor, *task_labels: Any) -> Logits:
-        """Logits of shape (n, classes), or those of each task."""
+        """Return logits of shape (n, classes), or those of each task."""
         together: Logits = _together(*(branch(x, *task_labels) for branch in (self.old, self.new, self.twin)))
         return together
 
     def forward_single_task(self, x: Tensor, task_label: int) -> Tensor:
-        """Logits of one task's head."""
+        """Return the logits of one task's head."""
         old, new, twin = (each.forward_single_task(x, task_label) for each in (self.old, self.new, self.twin))
         return old + (new - twin)
 
@@ -66,12 +66,12 @@ class PlasticityInjection(SupervisedPlugin):
     """Injects plasticity once, into a network of the parts `features` and `classifier`.
 
     Args:
-        network: that will be trained.
+        network: the network that will be trained.
         at: the experience at whose start it is done, counted from 0.
-        hidden: how many hidden layers belong to the head beside the classifier.
+        hidden: number of hidden layers that belong to the head, beside the classifier.
 
     Raises:
-        UsageError: if the network does not have such parts, or not so many hidden layers, or they cannot be drawn.
+        UsageError: if the network does not have these parts or so many hidden layers, or they cannot be drawn.
     """
 
     def __init__(self, network: nn.Module, at: int, hidden: int) -> None:
@@ -100,7 +100,7 @@ class PlasticityInjection(SupervisedPlugin):
 
 
 def _split(network: nn.Module, hidden: int) -> tuple[nn.Sequential, Branch]:
-    """A network's features without the last hidden layers, and these with the classifier."""
+    """Split a network into its features without the last hidden layers, and these layers with the classifier."""
     features, classifier = getattr(network, "features", None), getattr(network, "classifier", None)
     if not isinstance(features, nn.Sequential) or not isinstance(classifier, nn.Module):
         raise UsageError(
@@ -119,4 +119,4 @@ def _split(network: nn.Module, hidden: int) -> tuple[nn.Sequential, Branch]:
 def _together(old: Any, new: Any, twin: Any) -> Any:
     if isinstance(old, dict):
         return {task: _together(old[task], new[task], twin[task]) for task in old}
-    return old + (new - twin)  # exactly the old one as long as the twins are the same
+    return old + (new - twin)  # exactly the old output as long as the twins are the same

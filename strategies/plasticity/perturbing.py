@@ -15,14 +15,14 @@ Moment = Literal["step", "task arrival"]
 
 
 class ShrinkAndPerturb(SupervisedPlugin):
-    """theta <- shrink * theta + noise * N(0, 1) for every parameter, after each update or when a task arrives.
+    """Sets theta <- shrink * theta + noise * N(0, 1) for each parameter, after each update or when a task arrives.
 
-    The optimizer's state stays as it is. When a task arrives, the first one leaves the initial weights alone.
+    The optimizer's state stays as it is. The arrival of the first task leaves the initial weights alone.
 
     Args:
-        when: at which moments.
-        shrink: in [0, 1]; 1 shrinks nothing.
-        noise: standard deviation.
+        when: the moments at which it happens.
+        shrink: factor in [0, 1]; 1 shrinks nothing.
+        noise: standard deviation of the noise.
     """
 
     def __init__(self, when: Moment, shrink: float, noise: float) -> None:

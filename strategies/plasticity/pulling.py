@@ -13,7 +13,7 @@ class L2(SupervisedPlugin):
     """Adds weight * ||theta||^2 to the loss, over all parameters that are trained.
 
     Args:
-        weight: of the penalty; its gradient is 2 * weight * theta.
+        weight: weight of the penalty, whose gradient is 2 * weight * theta.
     """
 
     def __init__(self, weight: float) -> None:
@@ -26,13 +26,13 @@ class L2(SupervisedPlugin):
         strategy.loss = strategy.loss + self.weight * sum(squares)
 
     def anchor(self, name: str) -> Tensor | float:
-        """Where a parameter is pulled to."""
+        """Return the value to which a parameter is pulled."""
         del name
         return 0.0
 
 
 class L2Init(L2):
-    """Adds weight * ||theta - theta_0||^2 to the loss, theta_0 being the weights before any training.
+    """Adds weight * ||theta - theta_0||^2 to the loss, where theta_0 are the weights before any training.
 
     Where the network changes its structure, new and restarted weights are pulled to where they started.
     """

@@ -16,7 +16,7 @@ from .._drawing import normal_like, own_generator
 
 
 class UPGD(Optimizer):
-    """Noisy gradient descent that moves useful weights less (Elsayed & Mahmood 2024, weight-wise, first order).
+    """Moves useful weights less, by noisy gradient descent (Elsayed & Mahmood 2024, weight-wise, first order).
 
     With the gradient g of a weight w, after t steps:
 
@@ -24,22 +24,22 @@ class UPGD(Optimizer):
         w = (1 - lr decay) w - 2 lr (d + sigma N(0, 1)) (1 - sigmoid(U^ / max U^))
 
     The direction d is g, or Adam's m^ / (sqrt(v^) + eps). The maximum is over all weights of the network. The factor 2
-    makes a step of a weight without utility an ordinary one, since sigmoid(0) = 1/2. Parameters without a gradient, as
-    heads of other tasks, stay as they are.
+    makes a step of a weight without utility an ordinary one, since sigmoid(0) = 1/2. Parameters without a gradient,
+    such as heads of other tasks, stay as they are.
 
-    Where no weight has a utility above zero all are treated alike, as if they had none; this is our choice. Both
-    utilities are corrected for the short average here, while the authors' code divides by the largest uncorrected one,
-    which in its first 1 / (1 - beta) steps drives the sigmoid to its ends.
+    Where no weight has a utility above zero, all are treated as if they had none; this is our choice. Here both U^ and
+    its maximum are corrected for the short average. The authors' code divides by the largest uncorrected utility, which
+    drives the sigmoid to its ends in the first 1 / (1 - beta) steps.
 
     Args:
-        parameters: of the network.
+        parameters: parameters of the network.
         lr: learning rate.
         beta_utility: decay of the utility, in [0, 1).
         sigma: standard deviation of the noise, relative to the direction.
-        weight_decay: decoupled, and not weighed by utility, as in the authors' code.
+        weight_decay: decoupled weight decay, which utility does not weigh, as in the authors' code.
         adaptive: whether the direction is Adam's (the authors' adaptive variant).
-        betas: of Adam's moments.
-        eps: of Adam's denominator.
+        betas: decays of Adam's moments.
+        eps: what is added to Adam's denominator.
 
     Raises:
         UsageError: if the decay of the utility is 1 or more.
@@ -65,7 +65,7 @@ class UPGD(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update; `closure` computes the loss, where given."""
+        """Make one update; `closure` computes the loss, where it is given."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -84,7 +84,7 @@ class UPGD(Optimizer):
         return loss
 
     def _utility(self, group: dict[str, Any], parameter: Parameter) -> Tensor:
-        """Of each weight, corrected for the short average."""
+        """Return the utility of each weight, corrected for the short average."""
         state, beta = self.state[parameter], group["beta_utility"]
         state.setdefault("step", 0)
         state.setdefault("utility", torch.zeros_like(parameter))

@@ -1,4 +1,4 @@
-"""A vision transformer that is held still, and the prompts that are learnt for it."""
+"""Learning to prompt: a vision transformer that is frozen, and the prompts that are learnt for it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from lifelong.errors import UsageError
 
 
 class PromptedTransformer(nn.Module):
-    """Chooses prompts by the transformer's own feature of an image, and classifies by what becomes of them.
+    """Chooses prompts by the transformer's feature of an image, and classifies by the transformer's outputs for them.
 
-    Images are enlarged or reduced to what the transformer reads, and one of a single channel is shown in all three.
-    Prompts stand between the class token and the image's, and have no position.
+    Images are resized to what the transformer reads. An image of a single channel is repeated in all three. Prompts
+    stand between the class token and the image's, and have no position.
 
     Args:
         transformer: one of timm's, without a classifier.
-        classes: how many.
-        pool_size: prompts.
-        prompt_length: tokens of each.
-        top_k: prompts for each image.
+        classes: number of classes.
+        pool_size: number of prompts.
+        prompt_length: number of tokens of each prompt.
+        top_k: number of prompts for each image.
 
     Attributes:
-        match: the cosine similarities of an image with the keys of its prompts, summed; mean over the last batch.
+        match: sum of the cosine similarities of an image with the keys of its prompts, as a mean over the last batch.
     """
 
     match: Tensor
@@ -48,7 +48,7 @@ class PromptedTransformer(nn.Module):
         self.classifier = nn.Linear(transformer.embed_dim, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of shape (n, classes), from images of shape (n, 1 or 3, height, width)."""
+        """Return logits of shape (n, classes), from images of shape (n, 1 or 3, height, width)."""
         vit = self.transformer.eval()
         x = interpolate(x, vit.patch_embed.img_size, mode="bilinear", antialias=True).expand(-1, 3, -1, -1)
         with torch.no_grad():
@@ -66,7 +66,7 @@ class PromptedTransformer(nn.Module):
 
 
 class PromptTraining(SupervisedPlugin):
-    """New samples compete among the classes of their experience, and draw the keys of their prompts towards them.
+    """Lets new samples compete among the classes of their experience, and draws the keys of their prompts towards them.
 
     Args:
         sim_coefficient: weight of the cosine similarities.
@@ -86,10 +86,10 @@ class PromptTraining(SupervisedPlugin):
 
 
 def make_transformer(name: str, pretrained: bool) -> Any:
-    """One of timm's vision transformers, without a classifier.
+    """Make one of timm's vision transformers, without a classifier.
 
     Raises:
-        UsageError: if timm, the transformer or its weights are not there.
+        UsageError: if timm, the transformer or its weights are not available.
     """
     try:
         import timm

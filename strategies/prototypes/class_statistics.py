@@ -1,4 +1,4 @@
-"""Classifiers that are computed from class statistics of the features, and not learnt by gradient."""
+"""Classifiers that are computed from statistics of each class's features, and not learnt by gradient."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lifelong.models.parts import Parts
 from lifelong.structure.contexts import evaluating
 
 Learning = Literal["first", "always", "never"]
-"""On which experiences the features are learnt."""
+"""The experiences in which the features are learnt."""
 
 
 class ClassStatistics(nn.Module):
-    """A score for each class, from exact statistics of its samples, whatever batches and order these come in.
+    """Gives each class a score, from exact statistics of its samples, whatever batches and order these come in.
 
-    A class without samples has the lowest score that there is.
+    A class without samples has the lowest score that a number can have.
 
     Args:
-        classes: how many.
-        width: of the features.
-        scatters: how many matrices of squared deviations are kept: none, one that all classes share, or one for each.
+        classes: number of classes.
+        width: number of features.
+        scatters: number of matrices of squared deviations: 0, 1 that all classes share, or one for each class.
     """
 
     count: Tensor
@@ -40,7 +40,7 @@ class ClassStatistics(nn.Module):
         self.register_buffer("scatter", torch.zeros(scatters, width, width, dtype=torch.float64))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Scores of shape (n, classes), from features of shape (n, width)."""
+        """Return scores of shape (n, classes), from features of shape (n, width)."""
         scores = self._scores(self._transformed(features))
         return scores.masked_fill(self.count == 0, torch.finfo(scores.dtype).min)
 
@@ -52,12 +52,12 @@ class ClassStatistics(nn.Module):
             self._add(label, features[labels == label])
 
     def forget(self) -> None:
-        """Start without samples."""
+        """Forget all samples."""
         for statistic in (self.count, self.mean, self.scatter):
             statistic.zero_()
 
     def finish(self) -> None:
-        """Called when the samples of an experience have been added."""
+        """Is called when the samples of an experience have been added."""
 
     def _add(self, label: int, features: Tensor) -> None:
         before, new = int(self.count[label]), len(features)
@@ -77,12 +77,12 @@ class ClassStatistics(nn.Module):
 
 
 class NearestMean(ClassStatistics):
-    """Minus the distance to each class's mean.
+    """Scores each class by minus the distance to its mean.
 
     Args:
-        classes: how many.
-        width: of the features.
-        unit: give features, and means, length one, as Rebuffi et al. 2017 do.
+        classes: number of classes.
+        width: number of features.
+        unit: whether features and means are given length one, as Rebuffi et al. 2017 do.
     """
 
     def __init__(self, classes: int, width: int, unit: bool) -> None:
@@ -97,12 +97,12 @@ class NearestMean(ClassStatistics):
 
 
 class ShrunkMahalanobis(ClassStatistics):
-    """Minus the squared Mahalanobis distance to each class (Goswami et al. 2023, section 3).
+    """Scores each class by minus the squared Mahalanobis distance to it (Goswami et al. 2023, section 3).
 
     Args:
-        classes: how many.
-        width: of the features.
-        power: lambda of Tukey's transformation; the sign of negative features, on which the paper is silent, is kept.
+        classes: number of classes.
+        width: number of features.
+        power: lambda of Tukey's transformation; negative features keep their sign, of which the paper says nothing.
         diagonal: gamma_1, weight of the mean variance on the diagonal.
         elsewhere: gamma_2, weight of the mean covariance off it.
     """
@@ -121,7 +121,7 @@ class ShrunkMahalanobis(ClassStatistics):
             self.precision[label] = torch.linalg.pinv(self._correlation(covariance), hermitian=True)
 
     def _correlation(self, covariance: Tensor) -> Tensor:
-        """Of the shrunk covariance."""
+        """Return the correlation matrix of the shrunk covariance."""
         variances = covariance.diagonal()
         identity = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
         others = covariance[identity == 0]
@@ -140,12 +140,12 @@ class ShrunkMahalanobis(ClassStatistics):
 
 
 class LinearDiscriminants(ClassStatistics):
-    """The discriminants of classes that share a covariance and are equally likely (Hayes & Kanan 2020, section 3).
+    """Scores equally likely classes that share a covariance by linear discriminants (Hayes & Kanan 2020, section 3).
 
     Args:
-        classes: how many.
-        width: of the features.
-        shrinkage: epsilon, in [0, 1]: what the identity weighs beside the covariance.
+        classes: number of classes.
+        width: number of features.
+        shrinkage: epsilon, the weight of the identity beside the covariance, in [0, 1].
     """
 
     weight: Tensor
@@ -171,11 +171,11 @@ class LinearDiscriminants(ClassStatistics):
 
 
 class PrototypeNetwork(nn.Module):
-    """A network that is trained with its classifier, and answers by the statistics of its features.
+    """Is trained with a classifier, and answers by the statistics of its features.
 
     Args:
-        parts: of the network; its classifier answers in training mode, and as long as there are no statistics.
-        statistics: of the features.
+        parts: parts of the network; the classifier answers in training mode, and as long as there are no statistics.
+        statistics: statistics of the features.
     """
 
     def __init__(self, parts: Parts, statistics: ClassStatistics) -> None:
@@ -185,7 +185,7 @@ class PrototypeNetwork(nn.Module):
         self.statistics = statistics
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits or scores, of shape (n, classes)."""
+        """Return logits or scores, of shape (n, classes)."""
         learning = self.training or not self.statistics.count.any()
         answers: Tensor = (self.classifier if learning else self.statistics)(self.features(x))
         return answers
@@ -195,7 +195,7 @@ class PrototypeUpdate(SupervisedPlugin):
     """Adds each experience's samples to the statistics, in one pass when it has been trained on.
 
     Args:
-        learn: on which experiences the features are learnt before.
+        learn: the experiences in which the features are learnt before that.
     """
 
     def __init__(self, learn: Learning) -> None:

@@ -1,4 +1,4 @@
-"""What supervised contrastive replay trains, and the views of a sample that it compares."""
+"""The network that supervised contrastive replay trains, and the views of a sample that it compares."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from .class_statistics import NearestMean
 
 
 class Projection(nn.Sequential):
-    """Two layers to features of length one, in which samples are compared while training."""
+    """Maps features, by two layers, to vectors of length one, which are compared in training."""
 
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, outputs))
 
     def forward(self, features: Tensor) -> Tensor:
-        """From (n, width) to (n, outputs)."""
+        """Map features of shape (n, width) to vectors of shape (n, outputs)."""
         for layer in self:
             features = layer(features)
         return normalize(features)
 
 
 class ContrastiveNetwork(SCRModel):
-    """A network's features, of length one, under a projection for training and class means for answering.
+    """Puts a projection on a network's features in training, and class means on them, of length one, to answer.
 
     Args:
-        parts: of the network; its classifier is not used.
-        projected: features of the projection.
+        parts: parts of the network; its classifier is not used.
+        projected: number of outputs of the projection.
     """
 
     def __init__(self, parts: Parts, projected: int) -> None:
@@ -39,12 +39,12 @@ class ContrastiveNetwork(SCRModel):
 
 
 class Crops(nn.Module):
-    """Another view of each sample: of an image a part at random, enlarged to its size; of other input itself and noise.
+    """Makes another view of each sample: a random part of an image, enlarged to its size, or other input with noise.
 
     Args:
         least: the smallest share of an image's area.
         flip: whether half of the images are mirrored.
-        noise: deviation of the noise on what is no image.
+        noise: standard deviation of the noise on samples that are not images.
     """
 
     def __init__(self, least: float, flip: bool, noise: float) -> None:
@@ -52,7 +52,7 @@ class Crops(nn.Module):
         self.least, self.flip, self.noise = least, flip, noise
 
     def forward(self, x: Tensor) -> Tensor:
-        """As many samples of the same shape."""
+        """Return as many samples of the same shape."""
         if x.dim() != 4:
             return x + self.noise * torch.randn_like(x)
         n = len(x)

@@ -1,4 +1,4 @@
-"""Classification by the nearest of prototypes that move with what they stand for."""
+"""Continual prototype evolution: prototypes of classes that move with the features of their samples."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .._drawing import normal_like, own_generator
 
 
 class Prototypes(nn.Module):
-    """A classifier by cosine similarity: features are embedded on a sphere, where each class has a prototype.
+    """Classifies by cosine similarity: features are embedded on a sphere, where each class has a prototype.
 
     Args:
         embedding: a linear layer, with as many outputs as there are classes.
-        temperature: above zero.
+        temperature: what the similarities are divided by, above zero.
 
     Attributes:
-        places: of the prototypes, of shape (classes, dimensions) and length 1.
-        seen: which classes have one, of shape (classes,).
+        places: the prototypes, of shape (classes, dimensions) and length 1.
+        seen: whether a class has a prototype, of shape (classes,).
     """
 
     places: Tensor
@@ -39,11 +39,11 @@ class Prototypes(nn.Module):
         self.register_buffer("seen", torch.zeros(classes, dtype=torch.bool, device=drawn.device))
 
     def embed(self, features: Tensor) -> Tensor:
-        """Of shape (n, dimensions), of length 1."""
+        """Embed features of shape (n, width) as vectors of shape (n, dimensions) and length 1."""
         return normalize(self.embedding(features))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Similarities over the temperature, of shape (n, classes); the least that one can be where there is none."""
+        """Return similarities over the temperature, of shape (n, classes); those without a prototype have the least."""
         similarity = self.embed(features) @ self.places.T
         return torch.where(self.seen, similarity, -1.0) / self.temperature
 
@@ -57,11 +57,11 @@ class Prototypes(nn.Module):
 
 
 class EvolvesPrototypes(SupervisedPlugin):
-    """Trains on the pseudo-prototypical proxy loss, in the place of the criterion, and moves prototypes at each batch.
+    """Replaces the criterion by the pseudo-prototypical proxy loss, and moves prototypes at each batch.
 
     Args:
         momentum: share of a prototype that is kept at each batch, in [0, 1].
-        temperature: of the loss.
+        temperature: temperature of the loss.
     """
 
     def __init__(self, momentum: float, temperature: float) -> None:

@@ -1,4 +1,4 @@
-"""How long GDumb trains on its memory."""
+"""GDumb with the budget of the other strategies."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class EqualWorkGDumb(GDumbPlugin):
     """GDumb that sees as many samples after each experience as a strategy that trains on the experience itself.
 
     Args:
-        mem_size: samples in the memory.
-        epochs: passes of the others over each experience.
+        mem_size: number of samples in the memory.
+        epochs: number of passes of other strategies over each experience.
     """
 
     def __init__(self, mem_size: int, epochs: int) -> None:

@@ -1,4 +1,4 @@
-"""Batches that are joined by samples of a memory, and the memories of those that choose which."""
+"""Batches that are joined by samples of a memory, and memories to recall them from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Recalling(SupervisedPlugin):
     """Joins each training batch with samples of a memory, so that both pass through the network together.
 
     Attributes:
-        fresh: how many samples of the current batch are the experience's own; they come first.
+        fresh: number of samples of the current batch that are the experience's own; they come first.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Recalling(SupervisedPlugin):
         self.fresh = 0
 
     def recall(self, strategy: SupervisedTemplate) -> list[Tensor] | None:
-        """Samples `[x, y, task labels]` for the current batch, on the strategy's device; None where there are none."""
+        """Return `[x, y, task labels]` for the current batch, on the strategy's device; None if there are none."""
         raise NotImplementedError
 
     def before_training_iteration(self, strategy: SupervisedTemplate, **_: object) -> None:
@@ -37,11 +37,11 @@ class Recalling(SupervisedPlugin):
 
 
 class RecallingEarlier(Recalling):
-    """Recalls at random from a memory that takes up an experience once it is over.
+    """Recalls random samples from a memory, which takes in an experience once it is over.
 
     Args:
-        memory: one of Avalanche's.
-        size: how many samples are drawn from it at a time.
+        memory: one of Avalanche's memories.
+        size: number of samples that are drawn from it at a time.
     """
 
     def __init__(self, memory: BalancedExemplarsBuffer[Any] | ReservoirSamplingBuffer, size: int) -> None:
@@ -60,17 +60,17 @@ class RecallingEarlier(Recalling):
 
 
 def balanced_memory(mem_size: int) -> ClassBalancedBuffer:
-    """Avalanche's memory that is shared equally by the classes seen so far, each by reservoir sampling."""
+    """Return Avalanche's memory that the classes seen so far share equally, each filled by reservoir sampling."""
     memory = ClassBalancedBuffer(mem_size, adaptive_size=True)
     memory.seen_classes = SortedSet()
     return memory
 
 
 def reservoir(mem_size: int, size: int) -> RecallingEarlier:
-    """Recalls at random from a memory in which each sample of the stream has an equal place.
+    """Return a plug-in that recalls from a memory in which all samples of the stream are equally likely to be.
 
     Args:
-        mem_size: samples in the memory.
-        size: samples recalled for each batch.
+        mem_size: number of samples in the memory.
+        size: number of samples recalled for each batch.
     """
     return RecallingEarlier(ReservoirSamplingBuffer(mem_size), size)

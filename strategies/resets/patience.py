@@ -1,4 +1,4 @@
-"""When a unit has been silent for too long, by its own standard."""
+"""Self-normalised resets: when a unit has been silent for too long, by its own standard."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from lifelong.structure import Change, Structure
 
 @dataclass
 class Patience(UnitScore):
-    """How many more updates a unit may stay silent: 0 or less where its silence is longer than it is used to.
+    """Scores a unit by how many more updates it may stay silent: 0 or less means that it has been silent for too long.
 
-    A unit fires at an update if it is above zero for some sample of the batch. The lengths of its silences, that which
-    a reset ended too, are counted. Every `window` updates its threshold becomes the (1 - eta) percentile of those since
-    the last time, if that is less, and else twice what it was, at most `cap`: silences longer than the threshold are
-    cut short by resets, so that a percentile alone could only ever fall.
+    A unit fires at an update if it is above zero for some sample of the batch. The lengths of its silences are counted,
+    and so are those of silences that a reset ended. Every `window` updates its threshold becomes the (1 - eta)
+    percentile of the silences since the last time, if that is less than the threshold. Else the threshold doubles, to
+    at most `cap`. The doubling is needed because resets cut short the silences that are longer than the threshold, so
+    that a percentile alone could only ever fall.
 
-    That is the authors' code, which counts samples, with two choices of ours. Thresholds begin at `cap`. A unit without
-    any silence has no percentile and its threshold doubles, where that code lets it fall to a single batch.
+    This is the authors' code, which counts samples, with two choices of ours. Thresholds begin at `cap`. A unit without
+    any silence has no percentile, and its threshold doubles; in that code it falls to a single batch.
 
-    Attributes:
+    Args:
         eta: the share of its silences that may count as too long, in (0, 1).
-        window: updates.
-        cap: updates.
+        window: number of updates after which thresholds are set anew.
+        cap: the largest threshold, in updates.
     """
 
     eta: float
@@ -37,7 +38,7 @@ class Patience(UnitScore):
     watches: ClassVar[bool] = True
 
     def check(self, structure: Structure, layers: tuple[str, ...]) -> None:
-        """Refuse layers whose units never are exactly silent, as those of tanh."""
+        """Refuse layers whose units are never exactly silent, such as those of tanh."""
         FiringAge().check(structure, layers)
 
     def observe(self, moment: Moment, layer: str) -> None:

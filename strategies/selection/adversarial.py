@@ -1,4 +1,4 @@
-"""Samples of a memory, moved towards the classes that are being learnt."""
+"""Retrospective adversarial replay: samples of a memory, moved towards the classes that are being learnt."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .ahead import one_step_ahead
 
 
 class AdversarialReplay(RecallingEarlier):
-    """Recalls samples at random, each as it is and as it looks when moved towards its nearest new sample's class.
+    """Recalls random samples, each as it is and moved towards the class of the nearest new sample.
 
     Args:
-        mem_size: samples in the memory.
-        batch_size: samples recalled for each batch.
-        beta: weight of the moved ones' loss, in [0, 1]; the others' is what it leaves of one.
-        epsilon: the most that a moved sample differs anywhere.
-        steps: of the attack.
-        decay: what the attack's momentum keeps at each step.
+        mem_size: number of samples in the memory.
+        batch_size: number of samples recalled for each batch.
+        beta: weight of the moved samples' loss, in [0, 1]; the samples as they are have the weight 1 - beta.
+        epsilon: the largest difference between an entry of a sample and of the moved sample.
+        steps: number of steps of the attack.
+        decay: share of the attack's momentum that is kept at each step.
     """
 
     def __init__(self, mem_size: int, batch_size: int, beta: float, epsilon: float, steps: int, decay: float) -> None:
@@ -52,17 +52,17 @@ class AdversarialReplay(RecallingEarlier):
 
 @torch.no_grad()
 def nearest_others(features: nn.Module, x: Tensor, y: Tensor, new_x: Tensor, new_y: Tensor) -> Tensor:
-    """For each sample the class of the new sample of another class whose features are nearest; -1 where there is none.
+    """Find, for each sample, the class of the nearest new sample of another class, by distance of features.
 
     Args:
-        features: from samples to vectors.
-        x: of shape (n, ...).
-        y: of shape (n,).
-        new_x: of shape (m, ...).
-        new_y: of shape (m,).
+        features: maps samples to vectors.
+        x: samples of shape (n, ...).
+        y: their classes, of shape (n,).
+        new_x: new samples, of shape (m, ...).
+        new_y: their classes, of shape (m,).
 
     Returns:
-        Of shape (n,).
+        Classes of shape (n,); -1 where all new samples are of the sample's own class.
     """
     apart = torch.cdist(features(x), features(new_x)).masked_fill(y[:, None] == new_y, torch.inf)
     distance, nearest = apart.min(dim=1)
@@ -70,15 +70,15 @@ def nearest_others(features: nn.Module, x: Tensor, y: Tensor, new_x: Tensor, new
 
 
 def attacked(network: nn.Module, x: Tensor, towards: Tensor, epsilon: float, steps: int, decay: float) -> Tensor:
-    """Samples moved so that the network takes them rather for other classes: MI-FGSM (Dong et al. 2018), targeted.
+    """Move samples so that the network takes them for other classes: targeted MI-FGSM (Dong et al. 2018).
 
     Args:
-        network: from samples to logits.
-        x: of shape (n, ...).
-        towards: the classes, of shape (n,); what comes of a sample whose class is negative has no meaning.
-        epsilon: the most that any entry changes.
-        steps: of equal size.
-        decay: what the momentum keeps at each.
+        network: maps samples to logits.
+        x: samples of shape (n, ...).
+        towards: the other classes, of shape (n,); the result for a sample whose class is negative has no meaning.
+        epsilon: the largest change of an entry.
+        steps: number of steps, all of equal size.
+        decay: share of the momentum that is kept at each step.
     """
     moved, momentum = x.clone(), torch.zeros_like(x)
     for _ in range(steps):

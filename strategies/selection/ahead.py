@@ -1,4 +1,4 @@
-"""The network as one step on the current batch would leave it."""
+"""The network as it would be after one step on the current batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lifelong.structure.contexts import evaluating
 
 
 def one_step_ahead(strategy: SupervisedTemplate) -> dict[str, Tensor]:
-    """The parameters that a step of plain gradient descent on the current batch would change, as it would leave them.
+    """Return the parameters that one step of plain gradient descent on the current batch would change, after that step.
 
     The step has the optimizer's learning rate. The network itself, and its batch statistics, stay as they are.
     """

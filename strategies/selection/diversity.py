@@ -1,4 +1,4 @@
-"""A memory of samples whose gradients differ from one another."""
+"""Greedy gradient-based sample selection: a memory of samples whose gradients differ from one another."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .sample_gradients import Batch, cosines
 
 
 class GreedySelection(Recalling):
-    """Recalls at random from a memory that samples enter whose gradients point away from those compared with.
+    """Recalls random samples from a memory; a sample may enter if its gradient points away from those compared with it.
 
     Each sample is offered once: when it is first trained on, before the step.
 
     Args:
-        mem_size: samples in the memory.
-        batch_size: samples recalled for each batch.
-        compared: samples of the memory that a new one is compared with.
+        mem_size: number of samples in the memory.
+        batch_size: number of samples recalled for each batch.
+        compared: number of samples of the memory that a new one is compared with.
     """
 
     def __init__(self, mem_size: int, batch_size: int, compared: int) -> None:
@@ -49,7 +49,7 @@ class GreedySelection(Recalling):
         self._replace([column[max(room, 0) :] for column in new], scores[max(room, 0) :])
 
     def _similarities(self, strategy: SupervisedTemplate, new: list[Tensor]) -> Tensor:
-        """One more than the largest cosine of each new sample's gradient and some of the memory's, of shape (n,)."""
+        """Return 1 + each new gradient's largest cosine with some of the memory's, in [0, 2], of shape (n,)."""
         if not self.memory:
             return torch.ones(len(new[0]), device=strategy.device)
         known = Batch(*self._drawn(self.compared))
@@ -57,7 +57,11 @@ class GreedySelection(Recalling):
         return 1 + alike.max(dim=1).values
 
     def _replace(self, new: list[Tensor], scores: Tensor) -> None:
-        """Those that point away from the memory each take the place of a sample that does so less, by chance."""
+        """Let new samples that point away from the memory take, by chance, the places of samples that do so less.
+
+        As in the paper's algorithm 2, a place is drawn in proportion to the score C_i of the sample that holds it, and
+        the new sample, of score c, takes it with probability C_i / (C_i + c).
+        """
         able = (scores < 1).nonzero().flatten()[: self.mem_size]
         if not len(able):
             return

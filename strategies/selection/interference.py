@@ -1,4 +1,4 @@
-"""Samples of a memory whose loss the next step would raise most."""
+"""Maximally interfered retrieval: samples of a memory whose loss the next step would raise most."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .ahead import one_step_ahead
 
 
 class MaximallyInterfered(RecallingEarlier):
-    """Recalls, of some samples drawn from the memory, those whose loss one step on the new batch would raise most.
+    """Draws some samples from the memory, and recalls those whose loss one step on the new batch would raise most.
 
     Args:
-        mem_size: samples in the memory.
-        batch_size: samples recalled for each batch.
-        candidates: samples that they are chosen from.
+        mem_size: number of samples in the memory.
+        batch_size: number of samples recalled for each batch.
+        candidates: number of samples that they are chosen from.
     """
 
     def __init__(self, mem_size: int, batch_size: int, candidates: int) -> None:
@@ -37,9 +37,9 @@ class MaximallyInterfered(RecallingEarlier):
 
 
 def interference(strategy: SupervisedTemplate, x: Tensor, y: Tensor, task_labels: Tensor) -> Tensor:
-    """By how much one step of gradient descent on the strategy's batch raises each sample's loss, of shape (n,).
+    """Return by how much one step of gradient descent on the strategy's batch raises each sample's loss, of shape (n,).
 
-    The score s_MI-1 of Aljundi et al. 2019, section 3.1.
+    It is the score s_MI-1 of Aljundi et al. 2019, section 3.1.
     """
     network = strategy.model
     ahead = one_step_ahead(strategy)

@@ -16,9 +16,9 @@ from torch.nn.functional import normalize, pad
 from lifelong.structure.contexts import evaluating
 
 AT_A_TIME = 32
-"""Samples whose whole gradients are held at once."""
+"""Number of samples whose whole gradients are held at once."""
 EPS = 1e-12
-"""Shorter gradients count as this long, as in torch's `normalize`."""
+"""The least length of a gradient: shorter ones count as this long, as in torch's `normalize`."""
 
 
 class Batch(NamedTuple):
@@ -30,13 +30,13 @@ class Batch(NamedTuple):
 
 
 def cosines(network: nn.Module, criterion: Any, some: Batch, others: Batch) -> Tensor:
-    """Between the gradients of n samples' losses and those of m others', in eval mode, of shape (n, m).
+    """Return the cosines between the gradients of n samples' losses and of m others', in eval mode, of shape (n, m).
 
     Args:
-        network: any that Avalanche can call.
-        criterion: from outputs and targets to a scalar, the mean over samples of something positive times each's loss.
-        some: n samples.
-        others: m samples.
+        network: a network that Avalanche can call.
+        criterion: maps outputs and targets to a scalar: a mean of the samples' losses, with any positive weights.
+        some: the n samples.
+        others: the m other samples.
     """
     with evaluating(network):
         ours, theirs = (_factors(network, criterion, samples) for samples in (some, others))
@@ -54,11 +54,12 @@ def _lengths(factors: list[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def _factors(network: nn.Module, criterion: Any, samples: Batch) -> list[tuple[Tensor, Tensor]] | None:
-    """Of each linear layer its inputs and the loss's slopes at its outputs, of shapes (n, inputs) and (n, outputs).
+    """Return each linear layer's inputs and the loss's slopes at its outputs, of shapes (n, inputs) and (n, outputs).
 
-    A sample's gradient with respect to a layer's weights is the outer product of the two, so that scalar products of
-    gradients take no gradient. A bias is the weight of an input of one. None for a network with weights elsewhere, or
-    one that passes a linear layer twice, or anything but rows of features.
+    A sample's gradient with respect to a layer's weights is the outer product of the two. So the scalar product of two
+    gradients follows from these factors, and the gradients themselves are never formed. A bias is the weight of an
+    input of one. The result is None for a network that has weights elsewhere, that passes a linear layer twice, or
+    whose linear layers read anything but rows of features.
     """
     layers = [module for module in network.modules() if type(module) is nn.Linear]
     if sum(map(torch.numel, network.parameters())) != sum(
@@ -93,21 +94,21 @@ def _remember(
 
 
 def _by_task(network: nn.Module, task_labels: Tensor) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
-    """For each task label the samples that have it, as a mask, and what the network is called with beside them."""
+    """Yield for each task label the mask of its samples, and what the network is called with beside them."""
     multi_task = is_multi_task_module(network)
     for label in torch.unique(task_labels).tolist():
         yield task_labels == label, (label,) if multi_task else ()
 
 
 def gradients(network: nn.Module, criterion: Any, x: Tensor, y: Tensor, task_labels: Tensor) -> Tensor:
-    """The gradient of each sample's loss, in eval mode, of shape (n, parameters).
+    """Return the gradient of each sample's loss, in eval mode, of shape (n, parameters).
 
     Args:
-        network: any that Avalanche can call.
-        criterion: from outputs and targets to a scalar.
-        x: of shape (n, ...).
-        y: of shape (n,).
-        task_labels: of shape (n,).
+        network: a network that Avalanche can call.
+        criterion: maps outputs and targets to a scalar.
+        x: samples of shape (n, ...).
+        y: their targets, of shape (n,).
+        task_labels: their task labels, of shape (n,).
     """
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
     found = torch.empty(len(x), sum(map(torch.numel, parameters.values())), device=x.device)

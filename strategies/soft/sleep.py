@@ -16,18 +16,18 @@ from lifelong.data.loading import read_by_batch
 from lifelong.seeds import drawing_from
 
 SALT = 0x736C6570
-"""Makes the seed of sleep training's; any constant would do."""
+"""Turns training's seed into the seed of sleep; any constant would do."""
 
 
 class Sleep(SupervisedPlugin):
-    """Trains on a memory after each experience, while a slow network follows; the network wakes up as the slow one.
+    """Trains on a memory after each experience, while a slow network follows; then the network takes the slow weights.
 
-    What sleep draws at random comes from a generator of its own.
+    Sleep has a random generator of its own.
 
     Args:
-        mem_size: samples in the memory, a reservoir of all that was seen.
-        epochs: passes over the memory in each sleep.
-        decay: in [0, 1], what the slow network keeps of itself at each step of sleep.
+        mem_size: number of samples in the memory, a reservoir of all that was seen.
+        epochs: number of passes over the memory in each sleep.
+        decay: share of its weights that the slow network keeps at each step of sleep, in [0, 1].
     """
 
     def __init__(self, mem_size: int, epochs: int, decay: float) -> None:
@@ -67,7 +67,7 @@ class Sleep(SupervisedPlugin):
 
 @torch.no_grad()
 def follow(slow: nn.Module, fast: nn.Module, decay: float) -> None:
-    """slow <- decay slow + (1 - decay) fast, in all that is a number; counters and flags are taken over."""
+    """Set slow <- decay slow + (1 - decay) fast in all floating-point state; counters and flags are copied."""
     state = fast.state_dict()
     for name, value in slow.state_dict().items():
         if value.is_floating_point():

@@ -8,7 +8,7 @@ from torch.nn import Parameter
 
 
 class TwoSlopes(nn.Module):
-    """f(x) = a x for x >= 0 and b x for x < 0, with learnable slopes a and b that begin at 1."""
+    """Computes f(x) = a x for x >= 0 and b x for x < 0, with learnable slopes a and b that begin at 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -16,12 +16,12 @@ class TwoSlopes(nn.Module):
         self.below = Parameter(torch.tensor(1.0))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of the input's shape."""
+        """Return a tensor of the input's shape."""
         return self.above * x.clamp(min=0) + self.below * x.clamp(max=0)
 
 
 def replace_rectifiers(network: nn.Module) -> list[Parameter]:
-    """Put `TwoSlopes` in the place of each `nn.ReLU`, under its name.
+    """Replace each `nn.ReLU` by `TwoSlopes`, under its name.
 
     Returns:
         The new parameters, on the network's device.

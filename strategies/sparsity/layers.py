@@ -16,10 +16,10 @@ from lifelong.structure.contexts import evaluating
 
 @dataclass
 class RemoveUnimportant(RemoveLayer):
-    """Takes a layer out if it returns the shape that it reads, and the loss on the last batch does without it.
+    """Takes a layer out if it returns the shape that it reads, and the loss on the last batch hardly rises without it.
 
     Args:
-        rise: of the loss that is put up with, relative to it; at least 0.
+        rise: the largest rise of the loss that is accepted, relative to it; at least 0.
     """
 
     rise: float = 0.01
