@@ -27,7 +27,10 @@ class ICaRL(Exemplars):
         self.means: dict[int, Tensor] = {}
 
     def before_backward(self, strategy: SupervisedTemplate, **_: object) -> None:
-        """Replace the loss: labels are the targets for current classes, the teacher's probabilities for past ones."""
+        """Replace the loss, as in the paper's algorithm 3.
+
+        Targets are the labels for current classes, and the teacher's probabilities for past ones.
+        """
         logits = strategy.mb_output
         targets = one_hot(strategy.mb_y, logits.shape[1]).to(logits.dtype)
         if self.teacher is not None and self.past:
@@ -45,7 +48,10 @@ class ICaRL(Exemplars):
         self.teacher = frozen(deepcopy(strategy.model))
 
     def after_eval_forward(self, strategy: SupervisedTemplate, **_: object) -> None:
-        """Replace the logits: the nearer the class's mean, the higher; classes never seen have minus infinity."""
+        """Replace the logits, as in the paper's algorithm 1.
+
+        The nearer a class's mean, the higher is its logit; classes never seen have minus infinity.
+        """
         if self.means:
             nearness = torch.full_like(strategy.mb_output, -torch.inf)
             features = normalize(strategy.model.features(strategy.mb_x))

@@ -66,7 +66,7 @@ def _factors(network: nn.Module, criterion: Any, samples: Batch) -> list[tuple[T
         weight.numel() for one in layers for weight in one.parameters()
     ):
         return None
-    found = [
+    factors = [
         [samples.x.new_zeros(len(samples.x), size) for size in (one.in_features + 1, one.out_features)]
         for one in layers
     ]
@@ -83,8 +83,8 @@ def _factors(network: nn.Module, criterion: Any, samples: Batch) -> list[tuple[T
         slopes = torch.autograd.grad(loss, [out for *_, out in calls], materialize_grads=True)
         for (number, x, _), slope in zip(calls, slopes, strict=True):
             of_bias = 0.0 if layers[number].bias is None else 1.0
-            found[number][0][at], found[number][1][at] = pad(x.detach(), (0, 1), value=of_bias), slope
-    return [(x, slope) for x, slope in found]
+            factors[number][0][at], factors[number][1][at] = pad(x.detach(), (0, 1), value=of_bias), slope
+    return [(x, slope) for x, slope in factors]
 
 
 def _remember(
@@ -111,7 +111,7 @@ def gradients(network: nn.Module, criterion: Any, x: Tensor, y: Tensor, task_lab
         task_labels: their task labels, of shape (n,).
     """
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
-    found = torch.empty(len(x), sum(map(torch.numel, parameters.values())), device=x.device)
+    rows = torch.empty(len(x), sum(map(torch.numel, parameters.values())), device=x.device)
 
     def loss(parameters: dict[str, Tensor], x: Tensor, y: Tensor, *task: int) -> Tensor:
         scalar: Tensor = criterion(functional_call(network, parameters, (x[None], *task)), y[None])
@@ -121,5 +121,5 @@ def gradients(network: nn.Module, criterion: Any, x: Tensor, y: Tensor, task_lab
         for at, task in _by_task(network, task_labels):
             of_each = vmap(grad(loss), in_dims=(None, 0, 0, *[None] * len(task)))
             parts = of_each(parameters, x[at], y[at], *task).values()
-            found[at] = torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
-    return found
+            rows[at] = torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
+    return rows
