@@ -1,6 +1,6 @@
-"""What the data families share: a scenario for each way to make a stream from one data set.
+"""What the families of data share: a scenario for each way to make a stream from one data set.
 
-Listing the scenarios must cost nothing, so torch, Avalanche and the data are imported when a benchmark is built.
+Listing the scenarios must cost nothing, so torch, Avalanche and the data are imported only when a benchmark is built.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VAN_DE_VEN = "van de Ven & Tolias 2019, arXiv:1904.07734"
 
 @dataclass(frozen=True)
 class Way:
-    """One way to make a stream: what it is called, what a learner is told, and who described it."""
+    """Describes one way to make a stream: its name, what a learner is told, and who introduced it."""
 
     kind: StreamKind
     protocol: Protocol
@@ -77,22 +77,22 @@ VIEWS = (
 
 @dataclass(frozen=True)
 class DataSet:
-    """What a family of scenarios has to know of its data.
+    """Holds what a family of scenarios has to know about its data.
 
     Attributes:
         name: the scenarios' common prefix.
-        title: the data set as prose names it.
-        load: gives the images of a context.
+        title: the data set's name in prose.
+        load: returns the images for a context.
         source: the paper or collection that the data come from.
         licence: the data's.
         input_shape: (channels, height, width).
         model: the default model.
         budget: the default budget.
-        download_mb: what is downloaded on first use.
-        check: refuses, before any training, data that cannot be read.
+        download_mb: size of what is downloaded on first use, in megabytes.
+        check: raises, before any training, if the data cannot be read.
         experiences: default length of a stream that splits the classes.
         views: default length of a stream that shows all classes in every experience.
-        notes: what is particular to these data.
+        notes: sentences on what is particular to these data.
     """
 
     name: str
@@ -111,7 +111,7 @@ class DataSet:
 
 
 def family(data: DataSet, ways: tuple[Way, ...] = (*SPLITS, *VIEWS)) -> tuple[Scenario, ...]:
-    """A scenario of each way, called `<data set>-<way>`."""
+    """Make a scenario for each way, called `<data set>-<way>`."""
     return tuple(_scenario(data, way) for way in ways)
 
 
@@ -141,12 +141,12 @@ def _scenario(data: DataSet, way: Way) -> Scenario:
 
 
 PARAMETERS = """Args:
-    experiences: length of the stream.
-    validation: share of each class's training samples, in [0, 0.9], held out for the stream `valid`."""
+    experiences: number of experiences in the stream.
+    validation: share of each class's training samples that is held out for the stream `valid`, in [0, 0.9]."""
 
 
 def downloaded(name: Name) -> dict[str, Any]:
-    """`load` and `check` of a data set that torchvision downloads and reads."""
+    """Return `load` and `check` of a data set that torchvision downloads and reads."""
 
     def load(context: Context) -> ImageData:
         from lifelong.data import images

@@ -1,7 +1,7 @@
 """MNIST in the settings of ContinualAI's continual-learning-baselines (CLB): network and budget of each script.
 
-What differs is the same in all: the seed draws the class order, which some of their scripts fix, and the first
-experience of permuted pixels is not permuted.
+All scenarios differ from the scripts in two points: the seed draws the class order, which some of the scripts fix, and
+the first experience of permuted pixels is not permuted.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ ONLINE = {"epochs": 1, "batch_size": 10, "optimizer": "sgd", "lr": 0.1}
 def _setting(
     name: str, way: Way, script: str, widths: list[int], budget: dict[str, Any], notes: str = "", **changed: Any
 ) -> Scenario:
-    """One scenario, called `clb-<name>-mnist-<way>`.
+    """Make one scenario, called `clb-<name>-mnist-<way>`.
 
     Args:
-        name: of what is trained in it.
+        name: name of the method that is trained in it.
         way: how MNIST becomes a stream.
-        script: theirs.
-        widths: of the MLP's hidden layers.
-        budget: theirs.
+        script: path of the script.
+        widths: widths of the MLP's hidden layers.
+        budget: budget of the script.
         notes: what is different in the script.
-        changed: other fields of the data set's.
+        changed: other fields of the data set that change.
     """
     data = replace(
         mnist.DATA,
@@ -39,8 +39,8 @@ def _setting(
         notes=f"Network and budget are those of {script} in continual-learning-baselines. {notes}".strip(),
         **{"model": {"name": "mlp", "widths": widths}, "budget": budget, **changed},
     )
-    (made,) = family(data, (way,))
-    return made
+    (scenario,) = family(data, (way,))
+    return scenario
 
 
 SETTINGS = (

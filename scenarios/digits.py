@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _read(train: bool) -> Samples:
-    """Every fifth sample of each class is a test sample, whatever the seed."""
+    """Read the digits; every fifth sample of each class is a test sample, whatever the seed."""
     import torch
     from sklearn.datasets import load_digits
 

@@ -19,14 +19,14 @@ DETAIL = """Pixels are permuted (abrupt), then turned by 90 degrees (gradual), t
 class takes another's label (abrupt), then pixels are permuted otherwise (gradual), then as the first time (recurring).
 In a gradual drift, half as long as a stationary stretch, more and more samples are of the new concept. The seed draws
 when each drift comes, within a quarter of a stretch, and the permutations and labels. The stream is cut into
-experiences of one length, for scoring alone: a drift begins anywhere in one, so that samples are trained on in their
+experiences of equal length, only for scoring. A drift may begin anywhere in one, so samples are trained on in their
 order. Each test set shows what its experience shows. All of this is our choice."""
 
 PARAMETERS = """Args:
-    experiences: into how many the stream is cut.
-    steps: batches in the stream, a multiple of `experiences`.
-    batch_size: samples in a batch, as in the budget: the drifts are told in steps of it.
-    test_samples: images in each experience's test set; all of them where there are fewer."""
+    experiences: number of experiences into which the stream is cut.
+    steps: number of batches in the stream, a multiple of `experiences`.
+    batch_size: number of samples in a batch, the same as in the budget, because drifts are placed by batches.
+    test_samples: number of images in each experience's test set; all of them where there are fewer."""
 
 
 def _drifting(data: DataSet, steps: int) -> Scenario:

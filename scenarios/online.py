@@ -1,6 +1,6 @@
 """Long streams in which a network may lose its ability to learn: what counts is how well it learns what comes next.
 
-Each experience is passed over once, and scored when it has been learnt; the earlier ones may be forgotten.
+Each experience is passed over once, and scored when it has been learnt. Earlier experiences may be forgotten.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 DOHARE = "Dohare et al. 2024, Loss of plasticity in deep continual learning, doi:10.1038/s41586-024-07711-7"
 
-DETAIL = """Every experience has a permutation of its own, and is as hard as any other: that a network learns later ones
-less well than early ones is loss of plasticity."""
+DETAIL = """Every experience has a permutation of its own, and is as hard as any other. If a network learns later ones
+less well than early ones, it has lost plasticity."""
 
 PARAMETERS = """Args:
-    experiences: length of the stream.
-    samples: training images in each experience, the same in all; all of them by default."""
+    experiences: number of experiences in the stream.
+    samples: number of training images, which are the same in each experience; by default all."""
 
 
 def _online_permuted(
@@ -61,15 +61,15 @@ PERMUTED = (
         budget={"epochs": 1, "batch_size": 128, "optimizer": "sgd", "lr": 0.05},
         form="""The source has 800 experiences, batches of one sample, three layers of 2,000 units and a step size of
 0.003 among others. The smaller form is our choice: 200 experiences, batches of 128, three layers of 500. So is the
-step size of 0.05: the source's, times 128 for the batches, by 9 since pixels of mean 0 and deviation 1 have nine times
-the mean square of the source's, and rounded.""",
+step size of 0.05: the source's, times 128 for the batches, divided by 9 because pixels of mean 0 and deviation 1 have
+nine times the mean square of the source's, and rounded.""",
     ),
     _online_permuted(
         digits.DATA,
         experiences=50,
         model={"name": "mlp", "widths": [50, 50, 50]},
         budget={"epochs": 1, "batch_size": 8, "optimizer": "sgd", "lr": 0.05},
-        form="The same as `online-permuted-mnist`, so small that it is learnt in seconds: to try things out.",
+        form="It is `online-permuted-mnist`, so small that it is learnt in seconds: to try things out.",
     ),
 )
 
@@ -96,8 +96,8 @@ def slowly_changing_regression(context: Context, experiences: Count = 200, sampl
     are our choice, with the largest step size that its code tries, 0.01.
 
     Args:
-        experiences: length of the stream: one more than there are flips.
-        samples: between one flip and the next.
+        experiences: number of experiences in the stream, one more than there are flips.
+        samples: number of samples between one flip and the next.
     """
     from lifelong.data.regression import slowly_changing
 

@@ -1,4 +1,4 @@
-"""MNIST as van de Ven & Tolias (2019) show it to compare the three scenarios: pixels in [0, 1], and nothing else done.
+"""MNIST as van de Ven & Tolias (2019) use it to compare the three scenarios: pixels in [0, 1], with no other change.
 
 A benchmark is fixed by more than its data: each scenario here carries the network and the budget of the paper.
 """
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from lifelong.data.images import ImageData
 
 PADDING = 2
-"""Black pixels on each side of an image before its pixels are permuted."""
+"""Number of black pixels that are added on each side of an image before its pixels are permuted."""
 
-AUTHORS = """Network, optimizer and iterations are the authors'. They leave out the last, smaller batch of each pass,
-which is trained on here."""
+AUTHORS = """Network, optimizer and iterations are the authors'. They leave out the last, smaller batch of each pass;
+here it is trained on."""
 
 
 def _pixels(context: Context) -> ImageData:
-    """With each pixel's grey level in [0, 1]."""
+    """Return MNIST with each pixel's grey level in [0, 1]."""
     import torch
 
     data = mnist.DATA.load(context)
@@ -40,7 +40,7 @@ def _pixels(context: Context) -> ImageData:
 
 
 def _padded(context: Context) -> ImageData:
-    """The same with black around it."""
+    """Return the same images with black around them."""
     from torch.nn.functional import pad
 
     data = _pixels(context)

@@ -16,7 +16,7 @@ CLASSES, TRAIN, TEST, SIDE = 6, 6, 4, 4
 
 
 def _read(train: bool) -> Samples:
-    """Each class is a random pattern of dark and bright pixels; each sample is its class's pattern with noise."""
+    """Generate samples: a class is a random pattern of dark and bright pixels, a sample that pattern with noise."""
     import numpy as np
     import torch
 

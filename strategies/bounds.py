@@ -1,17 +1,19 @@
-"""Where a board begins and ends: plain fine-tuning, training on everything at once, and keeping all data."""
+"""The ends of a board: plain fine-tuning, training on everything at once, and keeping all data."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lifelong.contracts import strategy
 
 if TYPE_CHECKING:
+    from avalanche.training.templates import SupervisedTemplate
+
     from lifelong import Setup
 
 
 @strategy(source="Lopez-Paz & Ranzato 2017, arXiv:1706.08840, the baseline 'single'", role="floor", avalanche="Naive")
-def naive(setup: Setup) -> Any:
+def naive(setup: Setup) -> SupervisedTemplate:
     """Fine-tune on each experience in turn, with no defence against forgetting."""
     return setup.naive()
 
@@ -22,11 +24,11 @@ def naive(setup: Setup) -> Any:
     offline=True,
     avalanche="JointTraining",
 )
-def joint(setup: Setup) -> Any:
+def joint(setup: Setup) -> SupervisedTemplate:
     """Train once on all experiences together: what the network and the budget can reach without a stream.
 
-    Its epochs pass over all the data, so it takes as many steps as the others take over the stream. Its matrix has a
-    first and a last row only, so forgetting and transfer are not defined for it.
+    Its epochs pass over all the data, so it takes as many steps as the others take over the stream. R has a first and a
+    last row only, so forgetting and transfer are not defined.
     """
     from avalanche.training.supervised import JointTraining
 
@@ -40,11 +42,11 @@ def joint(setup: Setup) -> Any:
     role="reference",
     avalanche="Cumulative",
 )
-def cumulative(setup: Setup) -> Any:
+def cumulative(setup: Setup) -> SupervisedTemplate:
     """Train on each experience together with all the data before it, from the weights reached so far.
 
-    Takes more steps with every experience; it shows what keeping everything would give. Chaudhry et al. retrain their
-    reference from scratch; this one goes on from its weights, as Avalanche's does.
+    It takes more steps with every experience, and shows what keeping everything would give. Chaudhry et al. retrain
+    their reference from scratch; this one goes on from its weights, as Avalanche's does.
     """
     from avalanche.training.supervised import Cumulative
 

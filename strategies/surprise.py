@@ -1,16 +1,18 @@
 """Strategies that grow when the stream surprises them, and the same alarms without growth.
 
-Which test raises the alarm is the only difference within each kind: all see the loss of each batch before its update,
-and may raise no other alarm for as long.
+Within each kind the strategies differ only in the test that raises the alarm. Every test sees the loss of each batch
+before its update, and all have to wait equally long after an alarm.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from lifelong.contracts import Count, Positive, Share, Strategy, strategy
 
 if TYPE_CHECKING:
+    from avalanche.training.templates import SupervisedTemplate
+
     from lifelong import Setup
     from lifelong.plasticity import Trigger
 
@@ -26,17 +28,17 @@ SOURCES: dict[Detector, str] = {
 @strategy(source=SOURCES["z-score"])
 def surprise_growth(
     setup: Setup, trigger: Detector = "z-score", share: Share = 0.1, cap: Positive = 2.0, cooldown: Count = 200
-) -> Any:
+) -> SupervisedTemplate:
     """Grow when the loss is surprisingly high: every hidden layer gets more units, which start with no fan-out.
 
-    Needs neither boundaries nor labels of tasks. That surprise is answered by growth of a fixed share is our choice.
+    It needs neither boundaries nor labels of tasks. That surprise is answered by growth of a fixed share is our choice.
 
-    Parameters:
-        trigger: what notices: `z-score` of the loss against its running mean and deviation, the `page-hinkley` test, or
-            `adwin`; each with its own defaults.
+    Args:
+        trigger: the test that raises the alarm, with its own defaults: `z-score` of the loss against its running mean
+            and deviation, the `page-hinkley` test, or `adwin`.
         share: units added to a layer at each alarm, as a share of what it had at first.
         cap: the most units of a layer, as a multiple of what it had at first; above 1.
-        cooldown: updates after an alarm in which there is no other.
+        cooldown: number of updates after an alarm in which there is no other.
     """
     from lifelong.plasticity import Grow, Plasticity, Rule
 
@@ -44,14 +46,14 @@ def surprise_growth(
 
 
 @strategy(source=SOURCES["z-score"], role="control")
-def surprise_alarm(setup: Setup, trigger: Detector = "z-score", cooldown: Count = 200) -> Any:
+def surprise_alarm(setup: Setup, trigger: Detector = "z-score", cooldown: Count = 200) -> SupervisedTemplate:
     """Fine-tune, and raise the alarms of `surprise-growth` without an answer to them.
 
-    It learns as `naive` does, bit for bit: how soon an alarm comes, and how often for nothing, is seen on its own.
+    It learns as `naive` does, bit for bit. It shows by themselves how soon an alarm comes, and how often it is false.
 
-    Parameters:
-        trigger: what notices, as in `surprise-growth`.
-        cooldown: updates after an alarm in which there is no other.
+    Args:
+        trigger: the test that raises the alarm, as in `surprise-growth`.
+        cooldown: number of updates after an alarm in which there is no other.
     """
     from lifelong.plasticity import Mark, Plasticity, Rule
 
@@ -66,26 +68,26 @@ def _alarm(detector: Detector, cooldown: int) -> Trigger:
 
 
 def _growth_by(detector: Detector) -> Strategy:
-    def build(setup: Setup, share: Share = 0.1, cap: Positive = 2.0, cooldown: Count = 200) -> Any:
+    def build(setup: Setup, share: Share = 0.1, cap: Positive = 2.0, cooldown: Count = 200) -> SupervisedTemplate:
         return surprise_growth(setup, trigger=detector, share=share, cap=cap, cooldown=cooldown)
 
     build.__doc__ = f"""`surprise-growth` by {detector}, under a name of its own, so that a board can compare the two.
 
-    Parameters:
-        share: as in `surprise-growth`.
-        cap: as there.
-        cooldown: as there."""
+    Args:
+        share: units added to a layer at each alarm, as a share of what it had at first.
+        cap: the most units of a layer, as a multiple of what it had at first; above 1.
+        cooldown: number of updates after an alarm in which there is no other."""
     return strategy(name=f"surprise-growth-{detector}", source=SOURCES[detector])(build)
 
 
 def _alarm_by(detector: Detector) -> Strategy:
-    def build(setup: Setup, cooldown: Count = 200) -> Any:
+    def build(setup: Setup, cooldown: Count = 200) -> SupervisedTemplate:
         return surprise_alarm(setup, trigger=detector, cooldown=cooldown)
 
     build.__doc__ = f"""`surprise-alarm` by {detector}, under a name of its own, so that a board can compare the two.
 
-    Parameters:
-        cooldown: as in `surprise-growth`."""
+    Args:
+        cooldown: number of updates after an alarm in which there is no other."""
     return strategy(name=f"surprise-alarm-{detector}", source=SOURCES[detector], role="control")(build)
 
 

@@ -1,4 +1,4 @@
-"""Networks that grow a column for each task, and those that are shared out among tasks."""
+"""Networks that grow a column for each task, and networks whose weights are shared out among tasks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from avalanche.models import PNN, MultiHeadClassifier, avalanche_forward
 from avalanche.models.packnet import PackNetModel, PackNetModule, PackNetPlugin, WeightAndBiasPackNetModule
 from avalanche.models.pnn import PNNColumn, PNNLayer
+from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 
 from lifelong.records.spec import Budget
@@ -17,7 +18,7 @@ from lifelong.seeds import untouched_generators
 
 
 class _Lateral(PNNLayer):
-    """A layer of all columns. A task without a column is told by the newest; columns are added in training alone."""
+    """Holds one layer of all columns. The newest column answers for a task without one; only training adds columns."""
 
     def adaptation(self, experience: Any) -> None:
         if self.training:
@@ -28,12 +29,12 @@ class _Lateral(PNNLayer):
         return column
 
     def forward_single_task(self, x: Sequence[Tensor], task_label: int) -> list[Tensor]:
-        """What each column up to the task's makes of what those before it were given, each of shape (n, width)."""
+        """Return the output of each column up to the task's, which reads all columns before it, each (n, width)."""
         return [self.columns[index](x[: index + 1]) for index in range(self.column_of(task_label) + 1)]
 
 
 class _Separate(_Lateral):
-    """The first layer, whose columns all read the input, and nothing of each other."""
+    """Holds the first layer, whose columns all read the input, and nothing of each other."""
 
     def _add_column(self) -> None:
         self.requires_grad_(False)
@@ -44,23 +45,23 @@ class _Separate(_Lateral):
 
 
 class WorkingPNN(PNN):
-    """A progressive network with layers of any widths, that evaluation neither grows nor breaks.
+    """Is a progressive network with layers of any widths, which evaluation neither grows nor breaks.
 
-    Faults: evaluation adds a column for each task that is still to come, and freezes the one in training; without it,
-    a task that has no column is a `KeyError`. The first layer takes no notice of `adapter`, and its columns have
-    lateral connections to the input, once for each column before, where the paper has none.
+    Faults: evaluation adds a column for each task that is still to come, and freezes the one in training; without it, a
+    task that has no column is a `KeyError`. The first layer takes no notice of `adapter`, and its columns have lateral
+    connections to the input, once for each column before, where the paper has none.
 
     Args:
-        in_features: of a flat sample.
-        widths: of the layers of each column; at least one.
-        classifier: a head for each task, on the width of the last layer.
+        in_features: number of entries of a flat sample.
+        widths: widths of the layers of each column; at least one.
+        classifier: a head for each task, which reads the last layer.
         adapter: how later columns read earlier ones.
     """
 
     layers: Any
 
     def __init__(self, in_features: int, widths: Sequence[int], classifier: MultiHeadClassifier, adapter: str) -> None:
-        with untouched_generators():  # draws a network that is replaced
+        with untouched_generators():  # Avalanche draws a network here, which is replaced
             super().__init__(1, in_features, widths[0], adapter)
         lateral = [_Lateral(width, after, adapter) for width, after in pairwise(widths)]
         self.layers = nn.ModuleList([_Separate(in_features, widths[0], adapter), *lateral])
@@ -68,12 +69,12 @@ class WorkingPNN(PNN):
         self.max_class_label = classifier.max_class_label
 
     def begin_as(self, layers: Sequence[nn.Linear]) -> None:
-        """Let linear layers be the first column."""
+        """Make linear layers the first column."""
         for layer, given in zip(self.layers, layers, strict=True):
             layer.columns[0].itoh = given
 
     def forward_single_task(self, x: Tensor, task_label: int) -> Tensor:
-        """Logits of a task's head on its column, of shape (n, classes of the task)."""
+        """Return logits of a task's head on its column, of shape (n, classes of the task)."""
         column = self.layers[0].column_of(task_label)
         hidden = [x.flatten(1)] * (column + 1)
         for layer in self.layers:
@@ -83,14 +84,14 @@ class WorkingPNN(PNN):
 
 
 class WorkingPackNetModel(PackNetModel):
-    """A packed network, with a head for each task or one that is packed too.
+    """Is a packed network, with a head for each task or a single head that is packed too.
 
-    Faults: heads are not told which task it is, so that networks that have one for each cannot be called, and they
-    would be packed before they are trained; a layer without a bias raises when it is frozen; and what keeps frozen
-    weights is a hook on their gradient, which pickling loses without a word (see `WorkingPackNet`).
+    Faults: heads are not told the task, so that a network with a head for each task cannot be called, and its heads
+    would be packed before they are trained. A layer without a bias raises when it is frozen. Frozen weights are kept by
+    a hook on their gradient, which pickling loses without a word (see `WorkingPackNet`).
 
     Raises:
-        ValueError: if a layer cannot be packed, as those that normalise.
+        ValueError: if a layer cannot be packed, such as one that normalises.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -105,28 +106,28 @@ class WorkingPackNetModel(PackNetModel):
             layer.has_bias = layer.wrappee.bias is not None
 
     def packed(self) -> list[WeightAndBiasPackNetModule]:
-        """The layers that are shared out, in the network's order."""
+        """Return the layers that are shared out, in the network's order."""
         return [module for module in self.modules() if isinstance(module, WeightAndBiasPackNetModule)]
 
     def forward(self, x: Tensor, task_labels: Tensor) -> Tensor:
-        """Logits of a batch of one task; one that has not been trained has what is free, too."""
+        """Return logits of a batch of one task; a task that has not been trained uses the free weights too."""
         self.activate_task(min(int(task_labels[0]), self.task_count))
         logits: Tensor = avalanche_forward(self.wrappee, x, task_labels)
         return logits
 
 
 class WorkingPackNet(PackNetPlugin):
-    """PackNet for budgets of any length and any optimizer, that can be pickled between experiences.
+    """Is PackNet for budgets of any length and any optimizer, and can be pickled between experiences.
 
-    Faults: what frozen weights are kept by does not hold against weight decay, and is lost by pickling; here they are
-    put back after each step. It makes the optimizer anew from its defaults, which AdamW does not take; here only the
-    moments are forgotten. It prunes after whole epochs, of which there have to be two. And Avalanche's strategy around
-    it passes over all other plug-ins.
+    Faults: the hook that keeps frozen weights does not hold against weight decay, and is lost by pickling; here the
+    weights are put back after each step. Avalanche makes the optimizer anew from its defaults, which AdamW does not
+    take; here only the moments are forgotten. It prunes after whole epochs, of which there must be two. Avalanche's
+    strategy around it ignores all other plug-ins.
 
     Args:
-        prune_proportion: of the weights that an experience trains, in [0, 1].
+        prune_proportion: share of the weights that an experience trains that is pruned, in [0, 1].
         retrained: share of an experience's updates that come after pruning, in [0, 1].
-        budget: in epochs or iterations.
+        budget: the budget, in epochs or iterations.
     """
 
     def __init__(self, prune_proportion: float, retrained: float, budget: Budget) -> None:
@@ -140,7 +141,7 @@ class WorkingPackNet(PackNetPlugin):
     def before_training(self, *_: object, **__: object) -> None:
         pass
 
-    def before_training_exp(self, strategy: Any, *_: object, **__: object) -> None:
+    def before_training_exp(self, strategy: SupervisedTemplate, *_: object, **__: object) -> None:
         strategy.make_optimizer(reset_optimizer_state=True)
         updates = self.budget.updates(len(strategy.dataloader))
         assert updates is not None
@@ -150,7 +151,7 @@ class WorkingPackNet(PackNetPlugin):
     def before_training_epoch(self, *_: object, **__: object) -> None:
         pass
 
-    def before_training_iteration(self, strategy: Any, **_: object) -> None:
+    def before_training_iteration(self, strategy: SupervisedTemplate, **_: object) -> None:
         if strategy.clock.train_exp_iterations == self._prune_at:
             self._prune(strategy.model)
 
@@ -159,7 +160,7 @@ class WorkingPackNet(PackNetPlugin):
             trained = layer.wrappee.weight
             trained.data = torch.where(layer.unfrozen_mask, trained.data, weight)
 
-    def after_training_exp(self, strategy: Any, *_: object, **__: object) -> None:
+    def after_training_exp(self, strategy: SupervisedTemplate, *_: object, **__: object) -> None:
         if strategy.model.state is PackNetModule.State.TRAINING:  # all updates came before
             self._prune(strategy.model)
         self._held = []

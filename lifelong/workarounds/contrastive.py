@@ -13,12 +13,12 @@ from lifelong.workarounds.rehearsal import SortedSet
 
 
 class WorkingSCR(SCR):
-    """Supervised contrastive replay whose class means are those of its memory, as the network sees it now.
+    """Is supervised contrastive replay whose class means are those of its memory, in the features of the network now.
 
-    Faults: each mean is averaged half and half with that of the experience before, which is of features that have
-    moved since; what is left over of the memory goes to classes in the order of a set, which a pickled copy need not
-    keep; and its `_criterion` takes views alone, and raises over what the network answers in evaluation. The model's
-    `eval_classifier` must have `forget` and `update`.
+    Faults: each mean is averaged half and half with that of the experience before, whose features have moved since.
+    What is left over of the memory goes to classes in the order of a set, which a pickled copy need not keep. Its
+    `_criterion` takes views only, and raises for the network's answers in evaluation. The model's `eval_classifier`
+    must have `forget` and `update`.
     """
 
     def __init__(self, **parameters: Any) -> None:
@@ -35,7 +35,7 @@ class WorkingSCR(SCR):
 
 
 class _Loss(nn.Module):
-    """Of views of samples, of shape (n, views, width), and of scores of shape (n, classes)."""
+    """Takes the loss of views of samples, of shape (n, views, width), and of scores, of shape (n, classes)."""
 
     def __init__(self, of_views: nn.Module, of_scores: nn.Module) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ import torch
 from avalanche.models.utils import FeatureExtractorModel
 from avalanche.training.plugins.feature_distillation import FeatureDistillationPlugin
 from avalanche.training.supervised import FeatureReplay
+from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import default_collate
@@ -16,13 +17,13 @@ from lifelong.workarounds.rehearsal import SortedSet
 
 
 class WorkingFeatureReplay(FeatureReplay):
-    """Feature replay whose losses are as described, and that can be copied, pickled and evaluated.
+    """Is feature replay whose losses are as described, and which can be copied, pickled and evaluated.
 
-    Faults: new samples compete with old classes too, which its asymmetric loss is to prevent, for the mask is of all
-    classes seen; an evaluation draws from the memory, so that the training after it sees other batches; the memory's
-    loader is a running generator, which cannot be pickled, and gives nothing where the memory is smaller than a batch;
-    the network keeps its last features with their graph, and cannot be copied; and what is left over of the memory
-    goes to classes in the order of a set.
+    Faults: new samples compete with old classes too, because the mask of the asymmetric loss, which should prevent
+    this, covers all classes seen. An evaluation draws from the memory, so that the training after it sees other
+    batches. The memory's loader is a running generator, which cannot be pickled, and gives nothing where the memory is
+    smaller than a batch. The network keeps its last features with their graph, and cannot be copied. What is left over
+    of the memory goes to classes in the order of a set.
     """
 
     def __init__(self, **parameters: Any) -> None:
@@ -39,7 +40,7 @@ class WorkingFeatureReplay(FeatureReplay):
         self._memory = features.to(self.device), labels.to(self.device)
 
     def criterion(self, **_: Any) -> Tensor:
-        """The loss of the current batch; in training, half of it asymmetric, half of the classifier alone."""
+        """Return the loss of the current batch; in training, half is asymmetric, half is the classifier's alone."""
         if self._memory is None or not self.is_training:
             plain: Tensor = self._criterion(self.mb_output, self.mb_y)
             return plain
@@ -52,25 +53,25 @@ class WorkingFeatureReplay(FeatureReplay):
         return 0.5 * self._asymmetric() + 0.5 * balanced
 
     def _asymmetric(self) -> Tensor:
-        """Cross-entropy of the new samples among the classes of their experience."""
+        """Return the cross-entropy of the new samples among the classes of their experience."""
         absent = torch.ones(self.mb_output.shape[1], dtype=torch.bool, device=self.device)
         absent[sorted(self.experience.classes_in_this_experience)] = False
         return cross_entropy(self.mb_output.masked_fill(absent, -torch.inf), self.mb_y)
 
 
 class _PassingFeatures(FeatureExtractorModel):
-    """A copy is without the last features, whose graph cannot be copied."""
+    """Leaves its last features out of a copy, because their graph cannot be copied."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "features": None}
 
 
 class WorkingFeatureDistillation(FeatureDistillationPlugin):
-    """Feature distillation whose teacher holds still.
+    """Is feature distillation whose teacher does not change.
 
     Fault: the teacher stays in training mode, so that its dropout is drawn and its batch statistics follow new data.
     """
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+    def after_training_exp(self, strategy: SupervisedTemplate, **kwargs: Any) -> None:
         super().after_training_exp(strategy, **kwargs)
         self.prev_model.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Asymmetric metric learning: new samples are drawn to their class and away from others by their features alone."""
+"""Asymmetric metric learning: the loss moves new samples' features to their class and away from others."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lifelong.data.drawing import Draws
 
 
 class WorkingERAML(ER_AML):
-    """ER-AML that draws from small memories too, and can be pickled between experiences.
+    """Is ER-AML that draws from small memories too, and can be pickled between experiences.
 
-    Faults: positives and negatives are drawn in whole batches of one class, and waited for without end where the
-    memory has fewer of it than a batch; the loaders are running generators, of which those are kept. Negatives come
-    from all classes wherever there are no task labels, those of the paper from the current experience's; here, too, but
-    where it has one class only.
+    Faults: positives and negatives are drawn in whole batches of one class, and the draw never ends where the memory
+    has fewer samples of it than a batch. The loaders are running generators, which cannot be pickled. Without task
+    labels, negatives come from all classes. The paper's come from the classes of the current experience; here they do
+    too, unless it has only one class.
     """
 
     replay_loader: Any
@@ -41,15 +41,15 @@ class WorkingERAML(ER_AML):
 
 
 class WorkingAML(AMLCriterion):
-    """The loss of ER-AML: new samples are contrasted, recalled ones classified.
+    """Is the loss of ER-AML: new samples are contrasted, recalled ones are classified.
 
     Faults: the largest similarity of each anchor, and the sum over what it is compared with, are taken from the columns
-    of the other anchors. That of a batch with nothing to draw raises.
+    of the other anchors. The loss of a batch with nothing to draw raises.
 
     Args:
-        feature_extractor: from samples to features.
-        temp: of the similarities.
-        base_temp: by which the loss is scaled, to temp / base_temp.
+        feature_extractor: maps samples to features.
+        temp: temperature of the similarities.
+        base_temp: what scales the loss, which is multiplied by temp / base_temp.
     """
 
     def __init__(self, feature_extractor: torch.nn.Module, temp: float, base_temp: float) -> None:
@@ -64,7 +64,7 @@ class WorkingAML(AMLCriterion):
         target_buffer: Tensor,
         pos_neg_replay: tuple[Tensor, ...],
     ) -> Tensor:
-        del task_in  # streams with task labels are none of its business
+        del task_in  # the loss is the same with task labels
         x, y, _ = pos_neg_replay
         same = target_in[:, None] == y
         drawn = torch.cat([torch.multinomial(able.float(), 1)[:, 0] for able in (same, ~same)])
@@ -74,13 +74,13 @@ class WorkingAML(AMLCriterion):
         return metric + cross_entropy(output_buffer, target_buffer)
 
     def contrast(self, anchors: Tensor, others: Tensor, anchor_labels: Tensor, labels: Tensor) -> Tensor:
-        """The supervised contrastive loss (Khosla et al. 2020), a scalar.
+        """Return the supervised contrastive loss (Khosla et al. 2020), a scalar.
 
         Args:
-            anchors: of shape (n, width).
-            others: what they are compared with, of shape (m, width); to each anchor there is one of its class.
-            anchor_labels: of shape (n,).
-            labels: of shape (m,).
+            anchors: features of shape (n, width).
+            others: features that they are compared with, of shape (m, width); each anchor has one of its class.
+            anchor_labels: classes of the anchors, of shape (n,).
+            labels: classes of the others, of shape (m,).
         """
         likely = (anchors @ others.T / self.temp).log_softmax(dim=1)
         same = (anchor_labels[:, None] == labels).to(likely.dtype)

@@ -17,12 +17,12 @@ RIDGE = 1e-3
 
 
 class WorkingAGEM(AGEMPlugin):
-    """A-GEM that draws its memory at random, in batches of one size, and can be pickled between experiences.
+    """Is A-GEM that draws its memory at random, in batches of one size, and can be pickled between experiences.
 
-    Faults: it reads its memory in one fixed order, with a short batch at the end of each round, where the paper draws
-    at random; it raises when there are more experiences than samples in a batch; and it keeps a running generator.
-    That is made anew after each experience and not started before the next, so a new one goes on with the same
-    batches.
+    Faults: Avalanche's form reads its memory in one fixed order, with a short batch at the end of each round; the paper
+    draws at random. It raises when there are more experiences than samples in a batch. It keeps a running generator,
+    which cannot be pickled. The generator is made anew after each experience and not started before the next, so a
+    pickled copy can make a new one and goes on with the same batches.
     """
 
     def update_memory(self, dataset: Any, num_workers: int = 0, **kwargs: Any) -> None:
@@ -42,16 +42,16 @@ class WorkingAGEM(AGEMPlugin):
 
 
 class WorkingGEM(GEMPlugin):
-    """GEM that solves its quadratic programme with what is installed.
+    """Is GEM that solves its quadratic programme with what is installed.
 
     Fault: the solver is hard-coded to be quadprog, which avalanche-lib does not install.
     """
 
     def solve_quadprog(self, g: Tensor) -> Tensor:
-        """The gradient plus the least sum of memory gradients with which it conflicts with none.
+        """Return the gradient plus the least sum of memory gradients with which it conflicts with none.
 
         Args:
-            g: of shape (parameters,).
+            g: the gradient, of shape (parameters,).
         """
         memories = self.G.detach().cpu().double().numpy()
         gradient = g.detach().cpu().double().numpy()
@@ -60,18 +60,18 @@ class WorkingGEM(GEMPlugin):
 
 
 def dual_weights(memories: np.ndarray, gradient: np.ndarray, least: float) -> np.ndarray:
-    """The v >= `least` that minimises v'Pv / 2 + (Gg)'v, where P = GG' + 0.001 I: the dual of GEM's problem.
+    """Return the v >= `least` that minimises v'Pv / 2 + (Gg)'v, where P = GG' + 0.001 I: the dual of GEM's problem.
 
     With P = LL' and u = v - least, it is the u >= 0 that minimises |L'u + b|, where Lb = Gg + least P 1: non-negative
     least squares, which are solved exactly.
 
     Args:
-        memories: G, one gradient a row, of shape (experiences, parameters).
+        memories: G, with one gradient in each row, of shape (experiences, parameters).
         gradient: g, of shape (parameters,).
-        least: of each weight, the paper's gamma.
+        least: the least weight, the paper's gamma.
 
     Returns:
-        Of shape (experiences,).
+        Weights of shape (experiences,).
     """
     P = memories @ memories.T + RIDGE * np.eye(len(memories))
     L = cholesky(P, lower=True)

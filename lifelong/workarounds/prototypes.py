@@ -11,11 +11,12 @@ from torch.nn.functional import logsigmoid
 
 
 class WorkingPPPloss(PPPloss):
-    """The pseudo-prototypical proxy loss, finite whatever the batch, and computed for all its classes at once.
+    """Is the pseudo-prototypical proxy loss, finite for any batch, and computed for all its classes at once.
 
-    Faults: it takes the logarithm of one minus a probability that rounds to one where a sample lies close to another
-    class's prototype and far from its own, as in few dimensions it may, so that the loss is infinite and weights are
-    NaN; and it goes through the classes of a batch one by one. Here all is done with logarithms of probabilities.
+    Faults: Avalanche's form takes the logarithm of one minus a probability. That probability rounds to one where a
+    sample lies close to another class's prototype and far from its own, which happens in few dimensions. Then the loss
+    is infinite and weights become NaN. It also goes through the classes of a batch one by one. Here all is computed
+    with logarithms of probabilities.
 
     With a the prototype p_c or a sample of class c, and x a sample of any class, both of length 1, and temperature T,
 
@@ -30,13 +31,14 @@ class WorkingPPPloss(PPPloss):
     """
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """The loss of samples x, of shape (n, dimensions) and length 1, of classes y, which all have prototypes."""
+        """Return the loss of samples x, of shape (n, dimensions) and length 1, whose classes y all have prototypes."""
         x = x.flatten(1)
         classes = sorted(self.p_mem)
         prototypes = torch.cat([self.p_mem[c] for c in classes]).to(x.device).detach()
         row = torch.searchsorted(torch.tensor(classes, device=x.device), y)
         to_prototypes = prototypes @ x.T / self.T  # (classes, n)
-        others = _log_sum_of_others(to_prototypes)[row]  # (n, n): at i, j of the prototypes that are not of i's class
+        # (n, n): at i, j the sum for sample j, over the prototypes that are not of i's class
+        others = _log_sum_of_others(to_prototypes)[row]
         by_prototype = to_prototypes[row] - others
         by_sample = x.detach() @ x.T / self.T - others
         same = y[:, None] == y
@@ -48,11 +50,8 @@ class WorkingPPPloss(PPPloss):
 
 
 def _log_sum_of_others(similarities: Tensor) -> Tensor:
-    """For each row the logarithm of the sum of the exponentials of all others, of the same shape (rows, n)."""
+    """Return for each row the logarithm of the sum of the exponentials of all other rows, of shape (rows, n)."""
     rows = len(similarities)
-    lowest = torch.finfo(similarities.dtype).min  # not infinity, of which a lone row's gradient would be NaN
+    lowest = torch.finfo(similarities.dtype).min  # not -inf: with a single row its gradient would be NaN
     own = torch.eye(rows, dtype=torch.bool, device=similarities.device)[:, :, None]
     return similarities.expand(rows, *similarities.shape).masked_fill(own, lowest).logsumexp(1)
-
-
-__all__ = ["WorkingPPPloss"]

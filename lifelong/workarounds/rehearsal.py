@@ -1,4 +1,4 @@
-"""Memories, and batches of several experiences."""
+"""Memories for replay, and batches from several experiences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lifelong.data.resident import BatchReader, rows_of
 def mix_tasks(strategy: SupervisedTemplate) -> SupervisedTemplate:
     """Let each batch be drawn from all tasks together.
 
-    Fault: by default every batch has its share of every task, so that a network cannot be trained on more tasks at
+    Fault: by default every batch has an equal share of every task, so that a network cannot be trained on more tasks at
     once than a batch has samples.
     """
     strategy.make_train_dataloader = partial(_shuffled_loader, strategy)
@@ -30,15 +30,20 @@ def _shuffled_loader(strategy: SupervisedTemplate, **_: object) -> None:
 
 
 class SortedSet(set[int]):
-    """Fault: which classes get the remainder of a memory follows the order of a set, which a pickled copy need not
-    keep. This one is walked in ascending order."""
+    """Is a set that is walked in ascending order.
+
+    Fault: the order of a set decides which classes get the remainder of a memory, and a pickled copy need not keep it.
+    """
 
     def __iter__(self) -> Iterator[int]:
         return iter(sorted(super().__iter__()))
 
 
 class FastLogitsBuffer(ClassBalancedBufferWithLogits):
-    """Fault: the memory with logits is a dataset of another type than what was put into it, and read by the sample."""
+    """Is a memory with logits that is read by the batch.
+
+    Fault: the memory is a dataset of another type than what was put into it, and is read sample by sample.
+    """
 
     def __init__(self, max_size: int) -> None:
         super().__init__(max_size)

@@ -67,10 +67,11 @@ def within(name: str, *packages: str) -> bool:
 
 def faults_of_a_plugin(source: str, package: str) -> list[str]:
     """The imports of a plug-in that are neither of a sibling and relative, nor of something else and absolute."""
+    (folder,) = (mapped for mapped in MAPPED if within(package, mapped))
     return [
         name
         for name, relative in imports(source, package)
-        if (not within(name, package) if relative else within(name, *PLUGINS, "leaderboards", *MAPPED))
+        if (not within(name, folder) if relative else within(name, *PLUGINS, "leaderboards", *MAPPED))
     ]
 
 
@@ -102,6 +103,18 @@ def sources(folder: str, package: str) -> Iterator[tuple[Path, str]]:
 )
 def test_the_rule_for_plugins_tells_right_from_wrong(source: str, faults: list[str]) -> None:
     assert faults_of_a_plugin(source, "lifelong.strategies") == faults
+
+
+@pytest.mark.parametrize(
+    ("source", "faults"),
+    [
+        ("from .gdumb import GDumb", []),
+        ("from ..replay.recalling import Recalling", []),
+        ("from ...models import mlp", ["lifelong.models.mlp"]),
+    ],
+)
+def test_the_rule_for_plugins_holds_in_a_family_too(source: str, faults: list[str]) -> None:
+    assert faults_of_a_plugin(source, "lifelong.strategies.meta") == faults
 
 
 @pytest.mark.parametrize(

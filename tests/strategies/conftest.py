@@ -83,10 +83,9 @@ def events():
 
 @pytest.fixture(scope="session")
 def beside():
-    """`(strategy's name, module) -> the module of that name beside the strategy's`, as `_sleep`."""
+    """`(strategy's name, module) -> the module of that name in the strategy's family`, such as `sleep`."""
 
     def load(name, module):
-        package, _, _ = strategies.get(name).function.__module__.rpartition(".")
-        return import_module(f"{package}.{module}")
+        return import_module(f"{strategies.get(name).function.__module__}.{module}")
 
     return load

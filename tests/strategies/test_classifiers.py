@@ -18,7 +18,7 @@ NAMES = ("ncm", "fecam", "slda")
 
 @pytest.fixture
 def prototypes(beside):
-    return beside("ncm", "_prototypes")
+    return beside("ncm", "class_statistics")
 
 
 @pytest.fixture(scope="module")

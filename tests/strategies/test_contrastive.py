@@ -14,7 +14,7 @@ from lifelong.training.evaluation import evaluate
 
 @pytest.fixture
 def contrastive(beside):
-    return beside("scr", "_contrastive")
+    return beside("scr", "contrastive")
 
 
 def test_views_are_parts_of_their_image(contrastive):

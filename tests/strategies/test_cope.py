@@ -38,7 +38,7 @@ def test_a_memory_keeps_the_prototypes_up_to_date(answers: Any) -> None:
 
 
 def test_prototypes_by_hand(beside: Any) -> None:
-    module = beside("cope", "_evolving")
+    module = beside("cope", "evolving")
     classifier = module.Prototypes(nn.Linear(2, 3), temperature=0.5)
     classifier.places = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
     classifier.embedding = nn.Identity()

@@ -37,7 +37,7 @@ def samples(dataset):
 def test_herding_takes_each_time_what_brings_the_mean_nearest(beside, seed):
     generator = torch.Generator().manual_seed(seed)
     features = normalize(torch.randn(30, 5, generator=generator, dtype=torch.float64))
-    chosen = beside("icarl", "_exemplars").herd(features, 12)
+    chosen = beside("icarl", "herding").herd(features, 12)
     mean, expected = features.mean(dim=0), []
     for _ in range(12):
         left = [i for i in range(30) if i not in expected]
@@ -46,7 +46,7 @@ def test_herding_takes_each_time_what_brings_the_mean_nearest(beside, seed):
 
 
 def test_herding_takes_all_once(beside):
-    assert sorted(beside("icarl", "_exemplars").herd(torch.ones(4, 2), 4)) == [0, 1, 2, 3]
+    assert sorted(beside("icarl", "herding").herd(torch.ones(4, 2), 4)) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -126,7 +126,7 @@ def test_icarl_learns_labels_of_new_classes_and_probabilities_of_old(trained, te
 
 
 def test_the_correction_is_the_one_that_lowers_the_loss(beside):
-    module = beside("bic", "_bic")
+    module = beside("bic", "bias_correction")
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(60) % 4
     logits = torch.randn(60, 4, generator=generator) + 2 * nn.functional.one_hot(labels, 4)
@@ -190,7 +190,7 @@ def test_bic_needs_two_samples_of_each_class(built):
 
 def test_scores_of_old_classes_are_raised_where_a_new_one_wins(beside):
     """Class 0 is old: 0.9 when it was new, by a network that was 0.8 sure, and 0.3 now, by one that is 0.6 sure."""
-    module = beside("il2m", "_il2m")
+    module = beside("il2m", "dual_memory")
     plugin = module.DualMemory(10)
     plugin.origins = {0: module.Origin(score=0.9, confidence=0.8)}
     plugin.now, plugin.confidence = {0: 0.3}, 0.6

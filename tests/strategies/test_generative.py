@@ -18,7 +18,7 @@ from lifelong.training.evaluation import evaluate
 
 @pytest.fixture
 def generative(beside):
-    return beside("generative-replay", "_generative")
+    return beside("generative-replay", "dream_replay")
 
 
 @pytest.fixture

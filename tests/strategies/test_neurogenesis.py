@@ -20,7 +20,7 @@ from lifelong.structure import Structure, create_units
 
 @pytest.fixture(scope="module")
 def imprinted(beside):
-    return beside("surprise-neurogenesis", "_imprint").Imprinted
+    return beside("surprise-neurogenesis", "imprint").Imprinted
 
 
 def one(x, y, network):
@@ -121,7 +121,7 @@ def test_bad_values_are_refused_before_training(trained, wrong):
 
 @pytest.fixture(scope="module")
 def inferred_growth(beside):
-    return beside("fuzzy-neurogenesis", "_fuzzy").inferred_growth
+    return beside("fuzzy-neurogenesis", "fuzzy").inferred_growth
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from lifelong.plasticity import Grow, Plasticity, Rule, TaskArrives
 from lifelong.records.spec import Budget
 from lifelong.registry import strategies
 
-HOME = strategies.get("upgd").function.__module__.rpartition(".")[0]
+FAMILY = strategies.get("upgd").function.__module__
 _injection, _perturbing, _pulling = (
-    import_module(f"{HOME}.{name}") for name in ("_injection", "_perturbing", "_pulling")
+    import_module(f"{FAMILY}.{name}") for name in ("injection", "perturbing", "pulling")
 )
 InjectedHead, PlasticityInjection = _injection.InjectedHead, _injection.PlasticityInjection
 ShrinkAndPerturb, L2, L2Init = _perturbing.ShrinkAndPerturb, _pulling.L2, _pulling.L2Init
-UPGD = import_module(f"{HOME}._upgd").UPGD
+UPGD = import_module(f"{FAMILY}.utility_descent").UPGD
 
 
 class Network(nn.Module):

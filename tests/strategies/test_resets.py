@@ -20,8 +20,8 @@ from lifelong.records.spec import Budget
 from lifelong.registry import strategies
 from lifelong.structure import Structure
 
-HOME = strategies.get("self-normalised-resets").function.__module__.rpartition(".")[0]
-Patience = import_module(f"{HOME}._snr").Patience
+FAMILY = strategies.get("self-normalised-resets").function.__module__
+Patience = import_module(f"{FAMILY}.patience").Patience
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def test_interference_is_what_a_step_does(beside):
     step = step_of(model)
     x, y, t = torch.randn(5, 3), torch.tensor([0, 1, 2, 3, 0]), torch.zeros(5, dtype=torch.long)
     before = deepcopy(model.state_dict())
-    raised = beside("mir", "_interference").interference(step, x, y, t)
+    raised = beside("mir", "interference").interference(step, x, y, t)
     assert all(torch.equal(a, b) for a, b in zip(before.values(), model.state_dict().values(), strict=True))
     other = deepcopy(model)
     optimizer = torch.optim.SGD(other.parameters(), 0.1)
@@ -84,7 +84,7 @@ def test_interference_is_what_a_step_does(beside):
 
 
 def test_those_most_interfered_with_are_recalled(beside):
-    module = beside("mir", "_interference")
+    module = beside("mir", "interference")
     plugin = module.MaximallyInterfered(mem_size=20, batch_size=3, candidates=20)
     x, y, t = torch.randn(20, 3), torch.arange(20) % 4, torch.zeros(20, dtype=torch.long)
     plugin._draws = iter([[x, y, t]])
@@ -112,7 +112,7 @@ def test_gradients_of_samples_are_those_of_each_alone(built, beside, scenario):
         torch.tensor([p[1] for p in parts]),
         torch.tensor([p[2] for p in parts]),
     )
-    found = beside("gss", "_sample_gradients").gradients(model, nn.CrossEntropyLoss(), x, y, t)
+    found = beside("gss", "sample_gradients").gradients(model, nn.CrossEntropyLoss(), x, y, t)
     for i in range(len(x)):
         model.zero_grad()
         cross_entropy(avalanche_forward(model, x[i : i + 1], t[i : i + 1]), y[i : i + 1]).backward()
@@ -138,7 +138,7 @@ def tied():
 @pytest.mark.parametrize("scenario", ["digits-class", "digits-task"])
 def test_cosines_are_those_of_whole_gradients(built, beside, scenario):
     prepared = built("naive", scenario)
-    where, network = beside("gss", "_sample_gradients"), prepared.strategy.model
+    where, network = beside("gss", "sample_gradients"), prepared.strategy.model
     parts = [prepared.benchmark.train_stream[i].dataset[j] for i in range(2) for j in range(5)]
     x, y, t = zip(*parts, strict=True)
     batch = where.Batch(torch.stack(x), torch.tensor(y), torch.tensor(t))
@@ -150,7 +150,7 @@ def test_cosines_are_those_of_whole_gradients(built, beside, scenario):
 @pytest.mark.parametrize("make", [network, convolution, frozen, tied])
 def test_cosines_are_those_of_whole_gradients_in_any_network(beside, make):
     torch.manual_seed(1)
-    where, model = beside("gss", "_sample_gradients"), make()
+    where, model = beside("gss", "sample_gradients"), make()
     shape = (1, 3) if make is convolution else (3,)
     some, others = (
         where.Batch(torch.randn(n, *shape), torch.arange(n) % 4, torch.zeros(n, dtype=torch.long)) for n in (7, 3)
@@ -166,7 +166,7 @@ def compare_with_gradients(where, model, some, others):
 
 
 def full_memory(beside, model, scores):
-    plugin = beside("gss", "_diversity").GreedySelection(mem_size=4, batch_size=2, compared=4)
+    plugin = beside("gss", "diversity").GreedySelection(mem_size=4, batch_size=2, compared=4)
     step = step_of(model, count=4)
     plugin.recall(step)
     plugin.scores = torch.tensor(scores)
@@ -213,7 +213,7 @@ def test_choosing_leaves_no_gradient_behind(beside):
 
 
 def test_the_nearest_new_sample_of_another_class(beside):
-    find = beside("rar", "_adversarial").nearest_others
+    find = beside("rar", "adversarial").nearest_others
     new_x, new_y = torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([0, 1, 2])
     x, y = torch.tensor([[0.1], [0.1], [4.0]]), torch.tensor([0, 1, 2])
     assert find(nn.Identity(), x, y, new_x, new_y).tolist() == [1, 0, 1]
@@ -224,7 +224,7 @@ def test_the_nearest_new_sample_of_another_class(beside):
 def test_an_attack_moves_towards_its_class_and_not_too_far(beside, steps):
     model = network()
     x, towards = torch.randn(10, 3), torch.arange(10) % 4
-    moved = beside("rar", "_adversarial").attacked(model, x, towards, epsilon=0.05, steps=steps, decay=1.0)
+    moved = beside("rar", "adversarial").attacked(model, x, towards, epsilon=0.05, steps=steps, decay=1.0)
     assert 0 < (moved - x).abs().max() <= 0.05 + 1e-6
     before, after = (cross_entropy(model(some), towards, reduction="none") for some in (x, moved))
     assert (after < before).all()

@@ -12,7 +12,7 @@ from lifelong.errors import UsageError
 
 
 def test_the_slow_network_follows_by_a_running_average(beside):
-    follow = beside("sleep-consolidation", "_sleep").follow
+    follow = beside("sleep-consolidation", "sleep").follow
     slow, fast = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
     with torch.no_grad():
         fast.weight.copy_(torch.tensor([3.0, 5.0]))
@@ -94,7 +94,7 @@ def test_every_layer_begins_linear_and_learns_not_to_be(trained):
 
 
 def test_two_slopes_by_hand(beside):
-    gate = beside("self-building-skips", "_gates").TwoSlopes()
+    gate = beside("self-building-skips", "slopes").TwoSlopes()
     with torch.no_grad():
         gate.above.fill_(2.0)
         gate.below.fill_(0.5)

@@ -98,7 +98,7 @@ def baselines(rows: Sequence[Row], kinds: Mapping[str, str]) -> list[str]:
 
 
 def _kind(strategy: str) -> str:
-    """The file of strategies/ that a strategy comes from, or the distribution that it was installed with."""
+    """Return the family of strategies/ that a strategy comes from, or the last part of the module that it is in."""
     entry = strategies.all().get(strategy)
     return entry.function.__module__.rpartition(".")[2].lstrip("_") if entry else OWN
 

@@ -55,7 +55,7 @@ def test_the_page_opens_where_there_are_results_and_offers_what_ranks_anywhere()
 
 
 def test_who_is_there_to_be_compared_with_is_a_baseline_then_the_users_own_then_the_best() -> None:
-    kinds = {one.strategy: "own" if one.strategy == "s29" else "rehearsal" for one in RANKED}
+    kinds = {one.strategy: "own" if one.strategy == "s29" else "replay" for one in RANKED}
     found = baselines(RANKED, kinds)
     assert found == ["all", "joint", "s29", "naive", *(f"s{k}" for k in range(BASELINES - 4))]
 

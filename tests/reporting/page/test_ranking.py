@@ -100,7 +100,7 @@ def test_gaps_stand_beside_the_name_too_and_nothing_where_there_are_none(page: P
 
 
 def test_filters_by_kind_and_by_name(page: Page) -> None:
-    choose(page, "kind", "rehearsal")
+    choose(page, "kind", "replay")
     assert names(page) == ["replay", "der"]
     expect(page.locator("#count")).to_have_text(re.compile(r"2 of \d+ strategies"))
     choose(page, "kind", "own")
@@ -123,7 +123,7 @@ def test_coverage_and_failures_stand_beside_the_rank(page: Page) -> None:
 
 def test_the_address_tells_what_was_chosen(page: Page, site, visit) -> None:
     choose(page, "scenario", "toy")
-    choose(page, "kind", "rehearsal")
+    choose(page, "kind", "replay")
     choose(page, "baseline", "joint")
     page.get_by_role("button", name="Forgetting ↓").click()
     page.get_by_role("button", name="Dark").click()
