@@ -17,6 +17,9 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
+# Every process that runs loads torch and Avalanche, which takes three times as long where nothing is compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo check test test-fast bench baselines lock clean
 
@@ -62,9 +65,9 @@ $(BIN)/python:
 			"Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-# uv takes seconds where pip takes minutes; behind a proxy with a certificate of its own it needs the system's. The build
-# needs no isolation, because setuptools is locked too.
-LOCKED := pip install --quiet --python $(BIN)/python --no-deps -r requirements.lock
+# uv takes seconds where pip takes minutes, but compiles only when told to; behind a proxy with a certificate of its own
+# it needs the system's. The build needs no isolation, because setuptools is locked too.
+LOCKED := pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps -r requirements.lock
 $(STAMP): pyproject.toml requirements.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
 	$(BIN)/uv $(LOCKED) || $(BIN)/uv $(LOCKED) --system-certs

@@ -7,12 +7,16 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from lifelong.cli import main
 from lifelong.records.published import Published
 from lifelong.records.store import Store
+
+InHere = Callable[..., tuple[int, str, str]]
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 FILES = {
@@ -50,6 +54,20 @@ def after_a_run(folder: Path) -> Path:
 def lifelong(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lifelong.cli", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280)
+
+
+@pytest.fixture
+def in_here(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InHere:
+    """`lifelong ARGUMENTS` in this process: for commands that run nothing, of which each would load torch anew."""
+    monkeypatch.chdir(folder)
+
+    def done(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lifelong", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return (left.value.code or 0, *capsys.readouterr())
+
+    return done
 
 
 def accuracies(folder: Path, strategy: str) -> list[float]:
@@ -112,14 +130,15 @@ def test_the_network_grows_is_pruned_and_saved_without_avalanche(folder: Path) -
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if not re.match("run|wandb|.* --rerun", command)])
-def test_commands_that_only_look_succeed(after_a_run: Path, command: str) -> None:
-    done = lifelong(after_a_run, *shlex.split(command))
-    assert done.returncode == 0, done.stderr
+@pytest.mark.usefixtures("after_a_run")
+def test_commands_that_only_look_succeed(in_here: InHere, command: str) -> None:
+    code, _, err = in_here(*shlex.split(command))
+    assert code == 0, err
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("run")])
-def test_commands_that_run_can_be_planned(folder: Path, command: str) -> None:
+def test_commands_that_run_can_be_planned(in_here: InHere, command: str) -> None:
     planned = re.sub(r"--workers \d+", "", command.replace("run", "plan", 1))
-    done = lifelong(folder, *shlex.split(planned))
-    assert done.returncode == 0, done.stderr
-    assert "missing" in done.stdout
+    code, out, err = in_here(*shlex.split(planned))
+    assert code == 0, err
+    assert "missing" in out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ import torch
 
 from lifelong.boards.board import Board, load_board
 from lifelong.boards.plan import Cell, Wishes, make_plan
-from lifelong.contracts import Context
 from lifelong.data import images
 from lifelong.data.images import ImageData, Samples
 from lifelong.records.store import Store
@@ -25,22 +25,24 @@ LONG = {"drift-v1": ("drift-mnist.steps=2500", "drift-mnist.test_samples=20")}
 """Streams whose length is not told by a budget."""
 
 
+@cache
+def noise(name: images.Name, device: str | torch.device) -> ImageData:
+    channels, side, classes = FORMATS.get(name, (1, 28, 10))
+
+    def read(train: bool) -> Samples:
+        random = np.random.default_rng(train)
+        y = torch.arange(classes).repeat(1300 // classes if train else 2)
+        x = torch.from_numpy(random.integers(0, 256, (len(y), channels, side, side), np.uint8))
+        return Samples(x, y)
+
+    return images.normalized(read, device)
+
+
 @pytest.fixture(autouse=True)
 def generated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images of noise in the place of those that have to be downloaded."""
 
-    def load(name: images.Name, context: Context) -> ImageData:
-        channels, side, classes = FORMATS.get(name, (1, 28, 10))
-
-        def read(train: bool) -> Samples:
-            random = np.random.default_rng(train)
-            y = torch.arange(classes).repeat(1300 // classes if train else 2)
-            x = torch.from_numpy(random.integers(0, 256, (len(y), channels, side, side), np.uint8))
-            return Samples(x, y)
-
-        return images.normalized(read, context.device)
-
-    monkeypatch.setattr(images, "load", load)
+    monkeypatch.setattr(images, "load", lambda name, context: noise(name, context.device))
 
 
 def possible(board: Board, folder: Path, *settings: str) -> list[Cell]:

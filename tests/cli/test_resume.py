@@ -12,21 +12,34 @@ from typing import Any
 
 import pytest
 
-# Avalanche is imported where it is used, so that the command itself starts at once.
+# Avalanche is imported where it is used, so that the command itself starts at once. Processes of runs do not see the
+# environment of a test, because their server was started before: files tell them what to do.
 MORTAL = """
-import os, signal
+import os, signal, time
+from pathlib import Path
 
 from lifelong import strategy
 from lifelong.registry import strategies
 
+HERE = Path(__file__).parent
 
-def plugin():
+
+def told(name):
+    file = HERE / name
+    return file.read_text() if file.exists() else ""
+
+
+def plugin(name):
     from avalanche.core import SupervisedPlugin
 
     class Mortal(SupervisedPlugin):
+        def before_training_exp(self, strategy, **_):
+            while strategy.clock.train_exp_counter == 1 and name in told("held").split():
+                time.sleep(0.02)
+
         def after_training_iteration(self, strategy, **_):
             clock = strategy.clock
-            if clock.train_exp_iterations == 7 and str(clock.train_exp_counter) == os.environ.get("DIE_IN"):
+            if clock.train_exp_iterations == 7 and str(clock.train_exp_counter) == told("die-in"):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return Mortal()
@@ -37,7 +50,7 @@ def mortal(name):
 
     def made(setup):
         strategy = entry(setup, **entry.resolve({}))
-        strategy.plugins.append(plugin())
+        strategy.plugins.append(plugin(name))
         return strategy
 
     return strategy(name=f"mortal-{name}")(made)
@@ -48,25 +61,26 @@ MORTALS = [mortal(name) for name in NAMES]
 NAMES = ["naive", "cumulative", "replay", "agem", "gdumb", "er-ace", "der", "ewc", "si", "lwf", "mas"]
 
 
-def board(folder: Path, names: list[str], **keys: object) -> Path:
-    lines = [f"{key} = {value!r}" for key, value in keys.items()]
+def board(folder: Path, names: list[str], seeds: int) -> Path:
+    """A board of strategies that die or wait when a file beside it tells them to, and of the floor and the ceiling."""
+    (folder / "mortal.py").write_text(MORTAL.replace("NAMES", repr(names)))
     file = folder / "mortals.toml"
-    file.write_text("\n".join(['scenarios = ["toy"]', f"strategies = {names!r}", *lines]), encoding="utf-8")
+    strategies = [f"mortal.py:mortal-{name}" for name in names]
+    file.write_text(f'scenarios = ["toy"]\nstrategies = {strategies!r}\nseeds = {seeds}\n[budget]\nepochs = 4\n')
     return file
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_run_killed_at_two_moments_leaves_the_record_of_an_uninterrupted_one(command: Any) -> None:
-    (command.folder / "mortal.py").write_text(MORTAL.replace("NAMES", repr(NAMES)))
-    file = board(command.folder, [f"mortal.py:mortal-{name}" for name in NAMES], seeds=1)
-    whole = command("run", file, "--out", "whole", "--wandb", "off", "--workers", "1")
+def test_a_run_killed_at_two_moments_leaves_the_record_of_an_uninterrupted_one(ask: Any, command: Any) -> None:
+    file = board(command.folder, NAMES, seeds=1)
+    whole = ask("run", file, "--out", "whole", "--wandb", "off", "--workers", "1")
     assert whole.code == 0, whole.err
 
     for experience in "12":
-        killed = command(
+        (command.folder / "die-in").write_text(experience)
+        killed = ask(
             *("run", file, "--wandb", "off", "--workers", "2", "--checkpoint-every", "0s", "--retry-failed"),
-            DIE_IN=experience,
         )
         assert killed.code == 1
         dead = {name for name, record in command.records().items() if not record.ok}
@@ -74,7 +88,8 @@ def test_a_run_killed_at_two_moments_leaves_the_record_of_an_uninterrupted_one(c
         assert killed.err.count("killed by SIGKILL") == len(dead)
     assert len(list((command.folder / "results/mortals/.checkpoints").iterdir())) == len(NAMES)
 
-    finished = command("run", file, "--wandb", "off", "--retry-failed")
+    (command.folder / "die-in").unlink()
+    finished = ask("run", file, "--wandb", "off", "--retry-failed")
     assert finished.code == 0, finished.err
     assert command.outcomes() == command.outcomes("whole")
     resumed = {name: record.provenance.resumed for name, record in command.records().items()}
@@ -97,23 +112,28 @@ def alive(record_folder: Path) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks for left processes in /proc")
-def test_the_command_killed_then_interrupted_then_run_again_loses_nothing(command: Any, executable: str) -> None:
-    file = board(command.folder, ["naive", "joint", "ewc", "der"], seeds=2, budget={})
-    file.write_text(file.read_text().replace("budget = {}", "[budget]\nepochs = 400"))
-    arguments = ["run", str(file), "--checkpoint-every", "0s"]
+def test_the_command_killed_then_interrupted_then_run_again_loses_nothing(
+    ask: Any, command: Any, executable: str
+) -> None:
+    file = board(command.folder, ["ewc", "der"], seeds=2)
+    arguments = ["run", str(file), "--checkpoint-every", "0s", "--workers", "2"]
     results = command.folder / "results/mortals"
 
+    # both runs of seed 0 wait in their second experience
+    (command.folder / "held").write_text("ewc der")
     process = command.start(*arguments, "--wandb", "off")
-    while not list(results.glob(".checkpoints/*.pkl")):
+    while len(list(results.glob(".checkpoints/*.pkl"))) < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while left := alive(results):
         assert time.monotonic() < deadline, f"processes go on without the command: {left}"
         time.sleep(0.05)
     first = {path: path.read_bytes() for path in results.glob("*/*/*.json")}
+
+    (command.folder / "held").write_text("der")  # now one of them goes on
 
     def enough() -> bool:
         return len(list(results.glob("*/*/*.json"))) > len(first)
@@ -126,10 +146,11 @@ def test_the_command_killed_then_interrupted_then_run_again_loses_nothing(comman
     assert "━" in screen  # a live display on a terminal
     assert "\x1b[?25h" in screen  # the cursor is back
 
+    (command.folder / "held").unlink()
     finished = command(*arguments, "--wandb", "off")
     assert finished.code == 0, finished.err
     assert all(path.read_bytes() == content for path, content in first.items())
-    whole = command(*arguments, "--out", "whole", "--wandb", "off", "--workers", "1")
+    whole = ask("run", file, "--out", "whole", "--wandb", "off", "--workers", "1")
     assert whole.code == 0, whole.err
     assert command.outcomes() == command.outcomes("whole")
     assert sum(record.provenance.resumed for record in command.records().values()) >= 1
@@ -144,7 +165,7 @@ def interrupted(arguments: list[str], folder: Path, enough: Callable[[], bool]) 
         os.execve(arguments[0], arguments, {**os.environ, "TERM": "xterm", "PYTHONWARNINGS": "default"})
     os.set_blocking(terminal, False)
     screen, pressed = b"", False
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while True:
         if not pressed and enough():
             pressed = os.write(terminal, b"\x03") == 1

@@ -174,19 +174,19 @@ def test_a_strangers_results_reach_wandbs_files(ask: Ask, strange: Path) -> None
 
 
 @pytest.mark.slow
-def test_runs_done_again(command: Any) -> None:
-    command("run", "toy-v1", "--wandb", "off", "--out", "results")
-    answer = command("verify", "results", "--rerun", "2", "--json")
+def test_runs_done_again(ask: Ask, tmp_path: Path) -> None:
+    ask("run", "toy-v1", "--wandb", "off", "--out", "results")
+    answer = ask("verify", "results", "--rerun", "2", "--json")
     found = json.loads(answer.out)
     assert (answer.code, [one["verdict"] for one in found["reruns"]]) == (0, ["identical"] * 2)
     assert all(one["same_place"] for one in found["reruns"])
     keys = [one["key"] for one in found["reruns"]]
     assert all(f"--key {key[:12]}" in answer.err for key in keys)
-    path = next(path for path in (command.folder / "results").rglob("*.json") if keys[0][:12] in path.name)
+    path = next(path for path in (tmp_path / "results").rglob("*.json") if keys[0][:12] in path.name)
     content = json.loads(path.read_text())
     content["accuracy"][-1][-1] = 0.123
     path.write_text(json.dumps(content))
-    answer = command("verify", "results", "--key", keys[0])
+    answer = ask("verify", "results", "--key", keys[0])
     assert answer.code == 1
     assert "differs: R differs by up to 0." in answer.out
     assert "nothing fails" not in answer.err

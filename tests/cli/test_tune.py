@@ -35,8 +35,8 @@ def board(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_from_a_board_to_tuned_results(command: Any) -> None:
-    tuned = command("tune", "b.toml")
+def test_from_a_board_to_tuned_results(ask: Ask, command: Any) -> None:
+    tuned = ask("tune", "b.toml")
     assert tuned.code == 0, tuned.err
     assert tuned.err.splitlines()[-1] == "now: lifelong run b.toml --set tuning/b/tuned.toml"
     assert "skipped: board b leaves nothing of replay to choose" in tuned.err
@@ -48,11 +48,11 @@ def test_from_a_board_to_tuned_results(command: Any) -> None:
     assert (study["trials"], study["seeds"], study["protocol"], study["validation"]) == (2, [100], "first", 0.2)
     assert study["chosen"] == chosen["toy"]["ewc"]
 
-    again = command("tune", "b.toml")
+    again = ask("tune", "b.toml")
     assert (again.code, again.out) == (0, tuned.out)
     assert "nothing to run: 2 studies have all their trials" in again.err
 
-    assert command("run", "b.toml", "--set", "tuning/b/tuned.toml", "--wandb", "off").code == 0
+    assert ask("run", "b.toml", "--set", "tuning/b/tuned.toml", "--wandb", "off").code == 0
     records = command.records()
     assert records["ewc 0"].spec.strategy.parameters["ewc_lambda"] == chosen["toy"]["ewc"]["ewc_lambda"]
     assert records["ewc 0"].provenance.tuned.model_dump(mode="json") == study

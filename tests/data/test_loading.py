@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -137,26 +139,35 @@ def same(ours: Iterable[Any], theirs: Iterable[Any]) -> None:
             assert mine == yours
 
 
-@pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many samples Avalanche has read one at a time."""
-    counted: list[int] = []
+@dataclass(frozen=True)
+class Trained:
+    """A training by the batch: what it came to, the random state after it, and the samples read one at a time."""
+
+    recorder: Recorder
+    after: RandomState
+    reads: list[int]
+
+
+@cache  # two tests look at each
+def trained(name: str, kind: StreamKind) -> Trained:
+    benchmark = fast(kind)
+    reads: list[int] = []
     original = AvalancheDataset.__getitem__
 
     def counting(self: AvalancheDataset[Any], index: Any) -> Any:
-        counted.append(index)
+        reads.append(index)
         return original(self, index)
 
-    monkeypatch.setattr(AvalancheDataset, "__getitem__", counting)
-    return counted
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AvalancheDataset, "__getitem__", counting)
+        recorder, _ = train(name, kind, benchmark, by_batch=True)
+    return Trained(recorder, RandomState.now(), reads)
 
 
 @pytest.mark.parametrize(("name", "kind"), SETTINGS)
 def test_every_strategy_trains_as_in_stock_avalanche(name: str, kind: StreamKind) -> None:
-    benchmark = fast(kind)
-    ours, _ = train(name, kind, benchmark, by_batch=True)
-    after = RandomState.now()
-    theirs, _ = train(name, kind, stock(benchmark), by_batch=False)
+    ours, after = trained(name, kind).recorder, trained(name, kind).after
+    theirs, _ = train(name, kind, stock(fast(kind)), by_batch=False)
     assert ours.outputs
     assert all(torch.isfinite(loss) for loss in ours.losses)
     same(ours.batches, theirs.batches)
@@ -167,13 +178,10 @@ def test_every_strategy_trains_as_in_stock_avalanche(name: str, kind: StreamKind
 
 
 @pytest.mark.parametrize(("name", "kind"), SETTINGS)
-def test_no_strategy_reads_sample_by_sample(name: str, kind: StreamKind, reads: list[int]) -> None:
+def test_no_strategy_reads_sample_by_sample(name: str, kind: StreamKind) -> None:
     if name == "feature-replay":
         pytest.skip("Avalanche stores its features one by one, once for each experience")
-    benchmark = fast(kind)
-    reads.clear()
-    train(name, kind, benchmark, by_batch=True)
-    assert not reads
+    assert not trained(name, kind).reads
 
 
 LOADERS: dict[str, Callable[[list[Any]], MultiDatasetDataLoader]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from avalanche.core import SupervisedPlugin
@@ -127,6 +129,8 @@ def test_networks(model, run, made, benchmark, rules):
     run(made("EWC", model, "adamw in two groups", plugin, ewc_lambda=0.5), stream)
 
 
+loaded = cache(load_scenario)
+
 SUITE = ("naive", "replay", "agem", "gdumb", "er-ace", "der", "ewc", "si", "lwf", "mas", "cumulative", "joint")
 SCENARIOS = ("digits-class", "digits-domain", "digits-task")
 GENTLE = {"ewc": {"ewc_lambda": 1.0}, "si": {"si_lambda": 0.01}}
@@ -139,10 +143,11 @@ GENTLE = {"ewc": {"ewc_lambda": 1.0}, "si": {"si_lambda": 0.01}}
     [(name, other) for name in SUITE for other in SCENARIOS if not strategies.get(name).refusal(scenarios.get(other))],
 )
 def test_the_suites_strategies(name, scenario, optimizer, check_parameters, rules):
-    entry, stream = strategies.get(name), load_scenario(scenario).train_stream
+    entry, benchmark = strategies.get(name), loaded(scenario)
+    stream = benchmark.train_stream
     torch.manual_seed(0)
     protocol = scenarios.get(scenario).protocol
-    network = build_model("mlp", {"widths": [20, 16]}, protocol=protocol, benchmark=load_scenario(scenario))
+    network = build_model("mlp", {"widths": [20, 16]}, protocol=protocol, benchmark=benchmark)
     budget = Budget(epochs=1, batch_size=32, optimizer=optimizer, lr=0.01)
     setup = Setup(network, make_optimizer(network, budget), budget, protocol=protocol)
     strategy = entry(setup, **entry.resolve(GENTLE.get(name, {})))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from lifelong.boards.board import load_board
 from lifelong.boards.plan import Wishes, make_plan
@@ -157,6 +157,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return make_site(tmp_path_factory.mktemp("site"), fill)
 
 
+PATIENCE_MS = 120_000
+"""How long a page may take to show what it should: for machines that do much else."""
+expect.set_options(timeout=PATIENCE_MS)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
@@ -194,6 +199,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
 
     def start(**options: Any) -> Visit:
         contexts.append(browser.new_context(**options))
+        contexts[-1].set_default_timeout(PATIENCE_MS)
         visits.append(visit := Visit(contexts[-1].new_page()))
         against = ("error", "warning")
         visit.page.on("console", lambda said: visit.errors.append(said.text) if said.type in against else None)

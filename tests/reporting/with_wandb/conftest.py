@@ -112,7 +112,7 @@ def read_back(runs):
 
 @pytest.fixture
 def wait_until():
-    def wait(condition, timeout_s=30):
+    def wait(condition, timeout_s=240):
         deadline = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < deadline

@@ -148,7 +148,7 @@ def test_a_server_that_goes_away_is_not_asked_for_each_run(make_record, online, 
     record = make_record()
     for number in range(3):
         online.carry(str(number), record.to_json().encode())
-    pulling = pull("entity", "project", out, timeout_s=1)
+    pulling = pull("entity", "project", out, timeout_s=60)
     assert next(pulling).outcome == "new"
     online.refuses = lambda operation: operation == "RunOutputArtifacts"
     with pytest.raises(UsageError, match=r"W&B: entity/project: .*denied"):

@@ -82,7 +82,7 @@ def test_an_interrupted_push_goes_on_where_it_was(records, directory, online, mo
 
 def test_a_server_that_refuses_in_the_middle_is_not_asked_further(records, directory, online):
     online.refuses = lambda operation: operation == "UpsertBucket" and len(set(online.started())) > 1
-    pushed = push(records, mode="online", directory=directory, timeout_s=5)
+    pushed = push(records, mode="online", directory=directory, timeout_s=60)
     assert pushed.sent == 1
     (warning,) = pushed.warnings
     assert warning.startswith("W&B: 2 of 3 runs were not sent (")

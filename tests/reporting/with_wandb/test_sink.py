@@ -14,7 +14,7 @@ def test_a_sink_logs_what_it_is_sent(make_record, store, directory, context, run
     sink = WandbSink("offline", directory, protocols={"digits-class": "class"}, context=context)
     for path in store(*records):
         sink.send(path)
-    assert sink.close(60) == []
+    assert sink.close(240) == []
     assert set(runs()) == {run_id(record) for record in records}
     assert "class" in read_back(records[2]).run["tags"]
     assert not multiprocessing.active_children()
@@ -24,7 +24,7 @@ def test_the_default_context_serves(make_record, store, directory, runs):
     record = make_record()
     sink = WandbSink("offline", directory)
     sink.send(*store(record))
-    assert sink.close(60) == []
+    assert sink.close(240) == []
     assert set(runs()) == {run_id(record)}
 
 
@@ -35,7 +35,7 @@ def test_a_file_that_is_no_record_costs_only_itself(make_record, store, director
     sink = WandbSink("offline", directory, context=context, push_command="lifelong wandb push results")
     for path in (broken, tmp_path / "absent.json", *store(record)):
         sink.send(path)
-    warnings = sink.close(60)
+    warnings = sink.close(240)
     assert len(warnings) == 2
     assert all("1 run was not logged (" in warning and "lifelong wandb push results" in warning for warning in warnings)
     assert set(runs()) == {run_id(record)}
@@ -46,7 +46,7 @@ def test_online_runs_reach_the_server(make_record, store, directory, context, on
     sink = WandbSink("online", directory, context=context)
     for path in store(*records):
         sink.send(path)
-    assert sink.close(60) == []
+    assert sink.close(240) == []
     started = {sent["name"]: sent for name, sent in online.asked if name == "UpsertBucket" and sent.get("displayName")}
     assert started.keys() == {run_id(record) for record in records}
     assert started[run_id(records[0])]["groupName"] == "classic/digits-class/ewc"

@@ -1,8 +1,8 @@
 """Boards without a W&B server, without a key for it, or with a slow one."""
 
 import multiprocessing
-import time
 
+import psutil
 import pytest
 
 from lifelong.reporting.wandb.access import has_credentials
@@ -10,17 +10,17 @@ from lifelong.reporting.wandb.record import run_id
 from lifelong.reporting.wandb.sink import WandbSink
 
 KEY = "a" * 40
+FOREVER = 3600.0
+"""Seconds, beyond what a test may take: who waits that long fails."""
 
 
 def test_online_without_a_key_is_offline_with_one_warning(make_record, store, directory, context, runs):
     assert not has_credentials()
     records = [make_record(seed=seed) for seed in range(2)]
-    start = time.monotonic()
     sink = WandbSink("online", directory, context=context)
     for path in store(*records):
         sink.send(path)
-    (warning,) = sink.close(60)
-    assert time.monotonic() - start < 30
+    (warning,) = sink.close(FOREVER)
     assert "no API key" in warning
     assert set(runs()) == {run_id(record) for record in records}
 
@@ -33,16 +33,18 @@ def test_online_without_a_server_is_offline_with_one_warning(
     records = [make_record(seed=seed) for seed in range(4)]
     paths = store(*records)
     before = [path.read_bytes() for path in paths]
-    start = time.monotonic()
-    sink = WandbSink("online", directory, timeout_s=2, context=context)
+    sink = WandbSink("online", directory, timeout_s=6, context=context)
+    (logger,) = map(psutil.Process, (child.pid for child in multiprocessing.active_children()))
+    logger.suspend()
     for path in paths:
-        sink.send(path)
-    assert time.monotonic() - start < 2  # the board goes on
-    (warning,) = sink.close(60)
-    assert time.monotonic() - start < 30  # the server was asked once, not for each run
+        sink.send(path)  # the board goes on, whatever the logger does
+    logger.resume()
+    (warning,) = sink.close(FOREVER)
     assert warning.startswith("W&B: 4 runs were logged offline instead (")
     assert "records are safe, `lifelong wandb push DIR` sends them later" in warning
     assert set(runs()) == {run_id(record) for record in records}
+    # the server was asked once, not for each run
+    assert len(list(directory.glob("wandb/run-*"))) <= 1
     assert [path.read_bytes() for path in paths] == before
     assert capfd.readouterr() == ("", "")
 
@@ -50,12 +52,10 @@ def test_online_without_a_server_is_offline_with_one_warning(
 def test_a_server_that_never_answers_costs_bounded_time(make_record, store, directory, context, online):
     online.answering.clear()
     paths = store(*(make_record(seed=seed) for seed in range(3)))
-    sink = WandbSink("online", directory, timeout_s=300, context=context)
+    sink = WandbSink("online", directory, timeout_s=FOREVER, context=context)
     for path in paths:
         sink.send(path)
-    start = time.monotonic()
     (warning,) = sink.close(timeout_s=3)
-    assert time.monotonic() - start < 8
     assert warning.startswith("W&B: 3 runs were not logged (the server took longer than 3 s)")
     assert not multiprocessing.active_children()
 
