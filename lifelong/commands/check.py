@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifelong.commands.common import say, stderr, stdout
+from lifelong.commands.console import say, stderr, stdout
 from lifelong.commands.options import Data, Json, Scenarios, Sets
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ def check(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Try out a strategy in seconds: does it learn, repeat, resume, and see only what it may? Explains each failure."""
+    """Try out a strategy in seconds, before it stands on a board.
+
+    Does it learn, repeat, resume, and see only what it may? Explains each failure.
+    """
     with _progress() as tell:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="no QP solver found")  # said by an import of Avalanche
@@ -61,6 +64,3 @@ def _progress() -> Iterator[Tell]:
                 say(line)
 
         yield tell
-
-
-__all__ = ["check"]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifelong.commands.common import protocols, say, stderr, stoppable
+from lifelong.commands.console import say, stderr, stoppable
+from lifelong.commands.records import protocols
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
@@ -133,6 +134,3 @@ def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done: progress.update(task, completed=done)
-
-
-__all__ = ["wandb_app"]

@@ -7,15 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from lifelong.boards.tuning import Tuning
 from lifelong.records.entries import Tuned
 from lifelong.reporting.text.numbers import write
-from lifelong.reporting.text.words import NONE
+from lifelong.reporting.text.table import NONE, Column, Report, Row, Table
 from lifelong.tuning.study import Parameters, Study
 
 
@@ -55,20 +50,18 @@ def outcome_of(study: Study) -> StudyOutcome:
     )
 
 
-def print_outcomes(console: Console, outcomes: Iterable[StudyOutcome]) -> None:
-    """A row for each study."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("scenario", "strategy"):
-        table.add_column(name, overflow="fold")
-    for number in ("trials", "failed", "best ↑", "default ↑"):
-        table.add_column(number, justify="right")
-    table.add_column("chosen", overflow="fold")
-    for one in outcomes:
-        values = (NONE if value is None else write(value, "fraction") for value in (one.value, one.default))
-        names = (one.study.scenario, one.study.strategy.name)
-        chosen = ", ".join(f"{name} = {_short(value)}" for name, value in (one.chosen or {}).items())
-        table.add_row(*map(Text, (*names, str(one.tried), str(len(one.failures)), *values, chosen or NONE)))
-    console.print(table)
+def outcome_report(outcomes: Iterable[StudyOutcome]) -> Report:
+    """Tell what studies have come to, a row for each."""
+    names = [Column("scenario", "name"), Column("strategy", "name")]
+    numbers = [Column(heading, right=True) for heading in ("trials", "failed", "best ↑", "default ↑")]
+    return Report([Table([*names, *numbers, Column("chosen", "text")], list(map(_row, outcomes)))])
+
+
+def _row(one: StudyOutcome) -> Row:
+    values = (NONE if value is None else write(value, "fraction") for value in (one.value, one.default))
+    chosen = ", ".join(f"{name} = {_short(value)}" for name, value in (one.chosen or {}).items())
+    counts = (str(one.tried), str(len(one.failures)))
+    return Row([one.study.scenario, one.study.strategy.name, *counts, *values, chosen or NONE])
 
 
 def _short(value: object) -> str:
@@ -117,6 +110,3 @@ def _value(value: object) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(name)} = {_value(one)}" for name, one in value.items()) + " }"
     return json.dumps(value)
-
-
-__all__ = ["StudyOutcome", "as_toml", "outcome_of", "print_outcomes", "tuned"]

@@ -102,6 +102,3 @@ def as_json(records: int, findings: Sequence[Finding], reruns: Sequence[Rerun]) 
         ],
     }
     return json.dumps(content, indent=2) + "\n"
-
-
-__all__ = ["as_json", "name", "print_agreement", "print_findings", "print_rerun", "verdict"]

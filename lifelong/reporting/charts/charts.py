@@ -127,5 +127,3 @@ _ALL = (
 
 CHARTS: Mapping[str, Chart] = {chart.name: chart for chart in _ALL}
 """Every chart by its name, in the order of the page."""
-
-__all__ = ["CHARTS", "COSTS", "Chart"]

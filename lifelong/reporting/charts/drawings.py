@@ -304,6 +304,3 @@ def differences() -> alt.LayerChart:
     )
     words = heading(f"{METRIC} + ' minus that of ' + datum.baseline", ["metric", "baseline"], "right")
     return layered(zero, bars, dots, words, height=alt.Step(18))
-
-
-__all__ = ["against", "curves", "differences", "forgotten", "matrix", "stream"]

@@ -78,21 +78,3 @@ def heading(expression: str, fields: Sequence[str], align: Literal["left", "righ
     mark = words.mark_text(align=align, baseline="bottom", fontSize=12, fontWeight=600, **SILENT)
     at = alt.value(0 if align == "left" else "width")
     return cast("alt.Chart", mark.encode(text="heading:N", x=at, y=alt.value(-10)))
-
-
-__all__ = [
-    "BROKEN",
-    "DASHES",
-    "KEPT",
-    "METRIC",
-    "NARROW",
-    "SHAPES",
-    "SILENT",
-    "heading",
-    "interval",
-    "layered",
-    "legend",
-    "limit",
-    "point_by_strategy",
-    "strategy",
-]

@@ -137,6 +137,3 @@ def _csv(rows: Sequence[Row]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return file.getvalue()
-
-
-__all__ = ["Figure", "figures", "write_figures"]

@@ -158,6 +158,3 @@ def _difference(comparison: Comparison) -> Row:
         "effect": comparison.effect,
         "verdict": comparison.verdict,
     }
-
-
-__all__ = ["Row", "chosen", "costs", "curves", "differences", "forgotten", "matrix"]

@@ -32,6 +32,3 @@ def _doubles(rows: Iterable[Row]) -> set[str]:
         elif all(result.low is not None for result in results):
             seen.add(results)
     return doubles
-
-
-__all__ = ["shown"]

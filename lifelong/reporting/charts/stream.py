@@ -107,6 +107,3 @@ def _capacities(record: Record) -> Iterator[Row]:
         if is_last or (parameters != previous and steps[k + 1][0] // width != step // width):
             yield {"kind": "capacity", "step": step, "parameters": parameters}
             previous = parameters
-
-
-__all__ = ["events", "stream"]

@@ -39,6 +39,3 @@ def config(theme: Theme) -> dict[str, Any]:
         "point": {"color": ink},
         "range": {"category": list(CATEGORIES[theme])},
     }
-
-
-__all__ = ["BACKGROUND", "CATEGORIES", "FAINT", "FONT", "INK", "Theme", "config"]

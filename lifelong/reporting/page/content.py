@@ -12,12 +12,12 @@ from lifelong.registry import strategies
 from lifelong.reporting.charts.charts import CHARTS
 from lifelong.reporting.charts.selection import shown
 from lifelong.reporting.charts.themes import config
+from lifelong.reporting.statistics.reproduction import TargetOutcome, summary
 from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import Row, Table
-from lifelong.reporting.statistics.targets import TargetOutcome, summary
 from lifelong.reporting.text.notes import notes
 from lifelong.reporting.text.rankings import as_data
-from lifelong.reporting.text.targets import HEADINGS, RULE, cells_of, remarks
+from lifelong.reporting.text.reproduction import HEADINGS, RULE, cells_of, remarks
 from lifelong.reporting.text.words import written
 
 BASELINES = 16
@@ -43,6 +43,7 @@ def content(
     tables: Sequence[Table],
     metrics: Sequence[str],
     outcomes: Sequence[TargetOutcome] = (),
+    origin: str = "",
 ) -> Any:
     """All but the runs and the rows of the charts: what the page begins with.
 
@@ -53,6 +54,7 @@ def content(
         tables: their standings, one at least.
         metrics: names of `RUN_METRICS`: the columns of the tables, of which the first two rank.
         outcomes: of the board's targets.
+        origin: whose records they are, in a few words; empty for one's own.
 
     Returns:
         JSON's types.
@@ -63,7 +65,7 @@ def content(
         "board": name,
         "title": board.title or board.name,
         "description": " ".join(board.description.split()),
-        "facts": _facts(contests),
+        "facts": [*_facts(contests), *([origin] if origin else [])],
         **as_data(tables, metrics),
         "texts": [[_texts(row, metrics) for row in table.rows] for table in tables],
         "notes": [notes(table, metrics) for table in tables],
@@ -98,9 +100,9 @@ def baselines(rows: Sequence[Row], kinds: Mapping[str, str]) -> list[str]:
 
 
 def _kind(strategy: str) -> str:
-    """The file of strategies/ that a strategy comes from, or the distribution that it was installed with."""
+    """The family of a strategy: the folder or file of strategies/ that it stands in, or the package it came with."""
     entry = strategies.all().get(strategy)
-    return entry.function.__module__.rpartition(".")[2].lstrip("_") if entry else OWN
+    return entry.family if entry else OWN
 
 
 def _seeds(contests: Sequence[Contest]) -> list[int]:
@@ -122,9 +124,9 @@ def _facts(contests: Sequence[Contest]) -> list[str]:
 
 def _texts(row: Row, metrics: Sequence[str]) -> dict[str, list[str]]:
     """Each number of a row as a person reads it: the mean, its interval, and how many runs have it if not all."""
-    found = {name: written(row.metrics[name], row.n, name, "\n").split("\n") for name in metrics}
+    found = {name: written(row.metrics[name], row.n, name).split("\n") for name in metrics}
     if row.interquartile:
-        found["interquartile"] = written(row.interquartile, row.n, next(iter(row.ranks)), "\n").split("\n")
+        found["interquartile"] = written(row.interquartile, row.n, next(iter(row.ranks))).split("\n")
     return found
 
 
@@ -148,6 +150,3 @@ def _sections() -> dict[str, list[dict[str, Any]]]:
         told = {"name": chart.name, "title": chart.title, "reading": chart.reading, "spec": chart.spec()}
         sections[chart.dataset].append(told)
     return sections
-
-
-__all__ = ["baselines", "content", "opening", "ranking"]

@@ -88,6 +88,3 @@ def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
 
 def _brief(value: Any) -> Any:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
-
-
-__all__ = ["columns", "details"]

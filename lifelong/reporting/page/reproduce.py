@@ -108,6 +108,3 @@ def _assignments(owner: str, given: dict[str, Any], wanted: dict[str, Any]) -> I
             if parse_value(text) != value:
                 raise _UntypableError
             yield f"{owner}.{name}={text}"
-
-
-__all__ = ["command_for"]

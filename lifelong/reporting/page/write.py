@@ -23,9 +23,9 @@ from lifelong.boards.plan import Plan
 from lifelong.reporting.page.content import content
 from lifelong.reporting.page.details import details
 from lifelong.reporting.page.reproduce import command_for
+from lifelong.reporting.statistics.reproduction import outcomes
 from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import standings
-from lifelong.reporting.statistics.targets import outcomes
 
 SCRIPTS = ("state.js", "ranking.js", "charts.js", "runs.js", "start.js")
 """Parts of one script, in this order."""
@@ -41,7 +41,7 @@ HEADINGS = {
 """The charts' sections, as briefly as a phone needs it."""
 
 
-def page(name: str, plan: Plan, contests: Sequence[Contest], metrics: Sequence[str]) -> str:
+def page(name: str, plan: Plan, contests: Sequence[Contest], metrics: Sequence[str], origin: str = "") -> str:
     """The HTML of a board's page.
 
     Args:
@@ -49,13 +49,14 @@ def page(name: str, plan: Plan, contests: Sequence[Contest], metrics: Sequence[s
         plan: of that board.
         contests: its records, arranged.
         metrics: names of `RUN_METRICS`: the columns of the ranking, of which the first two rank.
+        origin: whose records they are, in a few words; empty for one's own.
 
     Raises:
         UsageError: if there is no metric of such a name.
     """
     tables = standings(contests, metrics)
     found = outcomes(plan.board.targets, plan.cells, contests)
-    first = content(name, plan.board, contests, tables, metrics, found)
+    first = content(name, plan.board, contests, tables, metrics, found, origin)
     specs = [record.spec for contest in contests for entrant in contest.entrants for record in entrant.records]
     more = details(contests, tables, first["baselines"], command_for(name, plan, specs))
     return _html(first, more)
@@ -100,6 +101,3 @@ def _compressed(data: Any) -> str:
     """As JSON, in gzip's format, in letters; the same data give the same letters."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-
-
-__all__ = ["page"]

@@ -211,21 +211,3 @@ def _middle(draws: npt.NDArray[np.int32], values: Values) -> Values:
     upto = draws.cumsum(axis=0, dtype=np.int32).clip(cut, n - cut)
     kept = np.diff(upto, axis=0, prepend=cut)
     return np.asarray(values @ kept / (n - 2 * cut), dtype=np.float64)
-
-
-__all__ = [
-    "CONFIDENCE",
-    "ROUNDING",
-    "Counts",
-    "Interval",
-    "Intervals",
-    "Values",
-    "counts",
-    "defined",
-    "enough",
-    "interquartile_mean",
-    "mean_interval",
-    "mean_intervals",
-    "resampled_means",
-    "tail",
-]

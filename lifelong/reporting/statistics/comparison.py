@@ -244,6 +244,3 @@ def _signs(first: Sequence[Values], second: Sequence[Values]) -> npt.NDArray[np.
         above = (difference <= negligible).sum(axis=1) <= beyond
         signs[k] = above.astype(np.int64) - ((difference >= -negligible).sum(axis=1) <= beyond)
     return signs
-
-
-__all__ = ["ALL", "Comparison", "Pair", "Verdict", "adjusted", "compare", "holm", "superiority"]

@@ -51,6 +51,3 @@ def front(table: Table, metrics: Sequence[str]) -> list[Point]:
         replace(point, dominated_by=tuple(rival.row.strategy for rival in rivals if dominates(rival, point)))
         for point in points
     ]
-
-
-__all__ = ["Point", "front"]

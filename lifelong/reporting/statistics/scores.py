@@ -266,6 +266,3 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]
             yield from _leaves(inner, path if key == "parameters" else (*path, key))
     else:
         yield ".".join(path), value if isinstance(value, str) else json.dumps(value)
-
-
-__all__ = ["ABSENT", "Contest", "Entrant", "all_labels", "contests", "differing", "label_by_parameters", "labels_of"]

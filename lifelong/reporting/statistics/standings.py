@@ -151,6 +151,3 @@ def _ranks(strata: Sequence[Values], metric: RunMetric) -> list[int | None]:
 def _order(row: Row, metric: RunMetric) -> tuple[bool, int, float, str]:
     mean = row.metrics[metric.name].mean or 0.0
     return row.rank is None, row.rank or 0, -mean if metric.higher_is_better else mean, row.strategy
-
-
-__all__ = ["Row", "Table", "standings"]

@@ -59,6 +59,3 @@ def _failed(contests: Sequence[Contest], labels: Sequence[str]) -> Iterator[str]
             if failed and entrant.label in labels:
                 seeds = "seed" if len(failed) == 1 else "seeds"
                 yield f"{contest.scenario}: {entrant.label} failed on {seeds} {', '.join(failed)}: no pairs of these"
-
-
-__all__ = ["holes", "not_run"]

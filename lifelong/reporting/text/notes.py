@@ -60,6 +60,3 @@ def legend(metrics: Sequence[str], overall: bool) -> list[str]:
         "than how many are better by a paired difference whose interval excludes zero.",
         *([OVERALL] if overall else []),
     ]
-
-
-__all__ = ["INTERVAL", "legend", "notes"]

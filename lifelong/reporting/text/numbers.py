@@ -31,6 +31,3 @@ def _duration(seconds: float) -> str:
     """Two digits that count, in seconds, minutes or hours."""
     unit, length = next(((unit, length) for unit, length in _UNITS if seconds < 100 * length), _UNITS[-1])
     return f"{float(f'{seconds / length:.2g}'):g} {unit}"
-
-
-__all__ = ["write"]

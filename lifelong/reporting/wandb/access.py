@@ -64,6 +64,3 @@ def forget_runs() -> None:
 
         with contextlib.suppress(Exception):  # the helper may be what has crashed
             wandb.teardown()
-
-
-__all__ = ["NO_KEY", "forget_runs", "has_credentials", "reason", "server_is_away", "split_project"]

@@ -78,6 +78,3 @@ class Ledger:
             except ValidationError:
                 continue
         return found
-
-
-__all__ = ["Ledger", "Sent", "Target"]

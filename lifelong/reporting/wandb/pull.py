@@ -131,6 +131,3 @@ def _added(run: str, record: Record, out: Path) -> Pulled:
     outcome = add(record, store)
     kept = conflict(store.path(record.spec), record) if outcome == "conflict" else ""
     return Pulled(run, outcome, str(kept))
-
-
-__all__ = ["Pulled", "pull", "pull_offline"]

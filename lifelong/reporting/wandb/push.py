@@ -87,6 +87,3 @@ def push(
     advanced(already + sent + lost.total())
     warnings = [f"W&B: {n} of {len(waiting)} runs were not sent ({why})" for why, n in lost.items()]
     return Pushed(sent, already, warnings)
-
-
-__all__ = ["Pushed", "push"]

@@ -142,6 +142,3 @@ def _fill(run: wandb.Run, record: Record) -> None:
     with artifact.new_file(ARTIFACT_FILE, encoding="utf-8") as file:
         file.write(record.to_json())
     run.log_artifact(artifact)
-
-
-__all__ = ["ARTIFACT_FILE", "ARTIFACT_TYPE", "PROJECT", "TIMEOUT_S", "Mode", "log_record", "run_id"]

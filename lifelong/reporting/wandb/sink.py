@@ -193,6 +193,3 @@ def _default_context() -> Context:
     if "forkserver" in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("forkserver")
     return multiprocessing.get_context("spawn")
-
-
-__all__ = ["Courier", "Report", "WandbSink"]

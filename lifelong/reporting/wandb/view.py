@@ -162,6 +162,3 @@ def tables(record: Record) -> dict[str, Table]:
         "accuracy": (["after experience", *experiences], [[i, *row] for i, row in enumerate(accuracy)]),
         "events": (names, [[getattr(event, name) for name in names] for event in record.events[:MAX_ROWS]]),
     }
-
-
-__all__ = ["GROUPS", "MAX_ROWS", "OPERATORS", "VERSION", "Table", "config", "history", "summary", "tables"]

@@ -137,6 +137,3 @@ class _Panels(NamedTuple):
 
     def tables(self) -> list[Any]:
         return [self.wr.WeavePanelSummaryTable(table_name=name) for name in ("accuracy", "events")]
-
-
-__all__ = ["save", "workspace"]

@@ -133,6 +133,3 @@ def _reason(entrant: Entrant | None, metric: str, ours: Interval) -> str:
     if entrant.matrices:
         return f"{RUN_METRICS[metric].title.lower()} is not defined for its runs"
     return "every run failed"
-
-
-__all__ = ["FEW", "Status", "TargetOutcome", "outcomes", "status_of", "summary"]

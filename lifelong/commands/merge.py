@@ -1,0 +1,35 @@
+"""The command `lifelong merge`: records from several machines in one folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lifelong.commands.console import say
+from lifelong.commands.options import PLACE
+from lifelong.errors import UsageError
+
+
+def merge(
+    places: Annotated[list[Path], typer.Argument(metavar="DIR...", help=PLACE)],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to put them into: --out of run.")],
+) -> None:
+    """Put records from several machines into one folder.
+
+    Nothing is overwritten. Where two results of one run differ, both are kept, and you are told.
+    """
+    from lifelong.records.merge import merge as merged
+
+    outcomes: Counter[str] = Counter()
+    for one in merged(places, out.expanduser()):
+        outcomes[one.outcome] += 1
+        if one.told:
+            say(one.told)
+    if not outcomes:
+        raise UsageError(f"no records in {', '.join(map(str, places))}")
+    say(f"{outcomes.total()} records read: {', '.join(f'{count} {name}' for name, count in outcomes.items())}")
+    if outcomes["conflict"] or outcomes["damaged"]:
+        raise typer.Exit(1)
