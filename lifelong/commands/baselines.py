@@ -19,7 +19,7 @@ def baselines(
     form: Annotated[Form, typer.Option("--format", metavar="FORM", help="The form: table, md or json.")] = Form.table,
     output: Output = None,
 ) -> None:
-    """List the baselines, and how each stands against published numbers.
+    """List the baselines, beside published numbers.
 
     They are told from the records that come with lifelong, not from your own.
     """

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 RankingForms = Annotated[
     Form,
-    typer.Option(
-        "--format", metavar="FORM", help="The form: table, md, csv or json; jsonl writes the records themselves."
-    ),
+    typer.Option("--format", metavar="FORM", help="The form: table, md, csv, json; jsonl for the records."),
 ]
 
 

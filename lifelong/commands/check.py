@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check(
-    names: Annotated[list[str], typer.Argument(metavar="STRATEGY...", help="A name, or file.py:name.")],
+    names: Annotated[list[str], typer.Argument(metavar="STRATEGY", help="A name, or file.py:name.")],
     settings: Sets = None,
     scenario: Scenarios = None,
     data: Data = None,

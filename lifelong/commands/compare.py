@@ -28,21 +28,17 @@ def compare(
     streams: Streams,
     source: Source,
     strategies: Annotated[
-        list[str] | None, typer.Argument(metavar="[STRATEGY...]", help="Two or more. One is compared with all others.")
+        list[str] | None, typer.Argument(metavar="STRATEGY", help="Two or more; or one, against all others.")
     ] = None,
     board: Annotated[str, typer.Option("--board", metavar="BOARD", help="The board's name, or a .toml file.")] = "",
-    everyone: Annotated[bool, typer.Option("--all", help="Compare everyone with everyone, as a matrix.")] = False,
-    claims: Annotated[
-        bool, typer.Option("--claims", help="Compare what the board claims: strategy against control.")
-    ] = False,
+    everyone: Annotated[bool, typer.Option("--all", help="Compare all with all, as a matrix.")] = False,
+    claims: Annotated[bool, typer.Option("--claims", help="Compare strategies with their controls.")] = False,
     pareto: Annotated[
-        str, typer.Option("--pareto", metavar="NAMES", help="Say who is worth its cost: accuracy,parameters.")
+        str, typer.Option("--pareto", metavar="NAMES", help="Tell who is worth its cost: accuracy,parameters.")
     ] = "",
     metric: Annotated[
         list[str] | None,
-        typer.Option(
-            "--metric", metavar="NAME", help="This metric instead of the board's: accuracy, parameters, macs, time."
-        ),
+        typer.Option("--metric", metavar="NAME", help="Not the board's metrics: accuracy, macs, time. Repeatable."),
     ] = None,
     form: Forms = Form.table,
     output: Output = None,

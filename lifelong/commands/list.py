@@ -25,7 +25,7 @@ class Kind(StrEnum):
 def list_(
     kind: Annotated[Kind, typer.Argument(metavar="KIND", help="boards, scenarios or strategies.")],
     pattern: Annotated[str, typer.Argument(metavar="[GLOB]", help="Only names that match: 'mnist-*'.")] = ALL,
-    long: Annotated[bool, typer.Option("--long", help="Say what each is; without it, names by family.")] = False,
+    long: Annotated[bool, typer.Option("--long", help="Say of each what it is.")] = False,
     as_json: Json = False,
 ) -> None:
     """List boards, scenarios or strategies.

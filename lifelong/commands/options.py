@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import wraps
@@ -31,50 +31,55 @@ class Form(StrEnum):
 
 RESULTS = Path("results")
 
+PLACE = "A folder of records, a tree of them, or a published file: .jsonl or .jsonl.gz."
+
 BoardName = Annotated[str, typer.Argument(metavar="BOARD", help="The board's name, or a .toml file.")]
 Strategies = Annotated[
     list[str] | None,
-    typer.Option("--strategy", metavar="NAME", help="Only this strategy, or file.py:name. May be given again."),
+    typer.Option("--strategy", metavar="NAME", help="Only this strategy, or file.py:name. Repeatable."),
 ]
 Scenarios = Annotated[
     list[str] | None,
-    typer.Option("--scenario", metavar="NAME", help="Only this scenario, or file.py:name. May be given again."),
+    typer.Option("--scenario", metavar="NAME", help="Only this scenario, or file.py:name. Repeatable."),
 ]
-Seeds = Annotated[
-    str, typer.Option("--seeds", metavar="SEEDS", help="These seeds instead of the board's: 0-4, or 0,2,5.")
-]
+Seeds = Annotated[str, typer.Option("--seeds", metavar="SEEDS", help="Not the board's seeds: 0-4, or 0,2,5.")]
 Sets = Annotated[
     list[str] | None,
     typer.Option(
-        "--set",
-        metavar="OWNER.NAME=VALUE",
-        help="A parameter: ewc.ewc_lambda=0.4, or budget.epochs=2. A .toml file with several. May be given again.",
+        "--set", metavar="NAME=VALUE", help="A parameter: ewc.ewc_lambda=0.4, or budget.epochs=2. Repeatable."
     ),
 ]
-PLACE = "A folder of records, a tree of them, or a published file: .jsonl or .jsonl.gz."
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option(
-        "--metric", metavar="NAME", help="This metric instead of the board's. May be given again; the first two rank."
-    ),
+    typer.Option("--metric", metavar="NAME", help="Not the board's metrics. Repeatable; the first two rank."),
 ]
 Forms = Annotated[Form, typer.Option("--format", metavar="FORM", help="The form: table, md, csv or json.")]
-Output = Annotated[
-    Path | None,
-    typer.Option("--output", metavar="FILE", help="The file to write, compressed where its name ends in .gz."),
-]
+Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="The file to write; .gz compresses it.")]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, metavar="N", help="Runs at a time. One for each core by default.")
+    int | None, typer.Option("--workers", min=1, metavar="N", help="Runs at a time; one for each core by default.")
 ]
-Data = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="The folder of data sets. LIFELONG_DATA by default.")
-]
+Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The data sets; LIFELONG_DATA by default.")]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What part of a board, under what settings."""
+
+    strategy: Strategies = None
+    scenario: Scenarios = None
+    seeds: Seeds = ""
+    settings: Sets = None
+
+    @property
+    def wishes(self) -> Wishes:
+        """What these options ask for beside the board."""
+        return _wishes(self, self.strategy or ())
 
 
 @dataclass(frozen=True)
 class Streams:
-    """What part of a board, under what settings."""
+    """The same for commands that choose strategies in another way."""
 
     scenario: Scenarios = None
     seeds: Seeds = ""
@@ -83,24 +88,13 @@ class Streams:
     @property
     def wishes(self) -> Wishes:
         """What these options ask for beside the board."""
-        return self._wishes(())
-
-    def _wishes(self, strategies: list[str] | tuple[()]) -> Wishes:
-        from lifelong.boards.plan import Wishes
-
-        return Wishes(tuple(self.scenario or ()), tuple(strategies), self.seeds, tuple(self.settings or ()))
+        return _wishes(self, ())
 
 
-@dataclass(frozen=True)
-class Part(Streams):
-    """The same, and which strategies."""
+def _wishes(options: Part | Streams, strategies: Iterable[str]) -> Wishes:
+    from lifelong.boards.plan import Wishes
 
-    strategy: Strategies = None
-
-    @property
-    def wishes(self) -> Wishes:
-        """What these options ask for beside the board."""
-        return self._wishes(self.strategy or [])
+    return Wishes(tuple(options.scenario or ()), tuple(strategies), options.seeds, tuple(options.settings or ()))
 
 
 @dataclass(frozen=True)
@@ -116,13 +110,11 @@ class Source:
 
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="The folder of your records. By default results, or those published."
-        ),
+        typer.Option("--out", metavar="DIR", help="Your records; by default results, or the published."),
     ] = None
-    published: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="A file of published records, instead of a folder.")
-    ] = None
+    published: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="A file of published records.")] = (
+        None
+    )
 
 
 @dataclass(frozen=True)

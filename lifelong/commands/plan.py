@@ -9,7 +9,7 @@ from lifelong.commands.records import planned, say_damaged
 
 @spread
 def plan(board: BoardName, part: Part, own: Own) -> None:
-    """Show which cells are done, missing or impossible, before anything runs."""
+    """Show which cells are done, missing or impossible."""
     from lifelong.reporting.text.overview import plan_report
 
     plan, store = planned(board, part.wishes, own.out)

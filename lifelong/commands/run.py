@@ -40,13 +40,11 @@ def run(
     own: Own,
     machine: Machine,
     wandb: Annotated[
-        Wandb, typer.Option(metavar="MODE", help="Log to Weights & Biases: offline, online or off.")
+        Wandb, typer.Option(metavar="MODE", help="Weights & Biases: offline, online or off.")
     ] = Wandb.offline,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Run at most N of the missing cells.")] = None,
-    checkpoint_every: Annotated[
-        str, typer.Option(metavar="TIME", help="Save unfinished runs at most this often.")
-    ] = "1m",
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Run at most N cells.")] = None,
+    checkpoint_every: Annotated[str, typer.Option(metavar="TIME", help="Save unfinished runs this often.")] = "1m",
 ) -> None:
     """Run what a board misses, and print the ranking.
 

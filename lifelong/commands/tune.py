@@ -39,20 +39,20 @@ def tune(
     strategy: Strategies = None,
     scenario: Scenarios = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Trials of each strategy. The board's, or 20, by default.")
+        int | None, typer.Option(min=1, metavar="N", help="Trials of each; the board's, or 20, by default.")
     ] = None,
     seeds: Annotated[
-        str, typer.Option("--seeds", metavar="SEEDS", help="Seeds of each trial. The board's, or 100-101, by default.")
+        str, typer.Option("--seeds", metavar="SEEDS", help="Seeds of a trial; the board's, or 100-101, by default.")
     ] = "",
     protocol: Annotated[
         TuningProtocol | None,
-        typer.Option(metavar="NAME", help="What a trial sees: the first three experiences, or all (validation)."),
+        typer.Option(metavar="NAME", help="A trial sees the first three experiences (first), or all (validation)."),
     ] = None,
     settings: Sets = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder of studies and their runs.")] = TUNING,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="The file to write. tuned.toml in that folder by default."),
+        typer.Option("--output", metavar="FILE", help="The file to write; tuned.toml in that folder by default."),
     ] = None,
 ) -> None:
     """Choose strategies' parameters on training samples held out.

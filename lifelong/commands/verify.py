@@ -27,23 +27,23 @@ def verify(
     place: Annotated[Path, typer.Argument(metavar="DIR", help=PLACE)],
     board: Annotated[
         list[str] | None,
-        typer.Option("--board", metavar="FILE", help="A .toml board that is not installed. May be given again."),
+        typer.Option("--board", metavar="FILE", help="A .toml board that is not installed. Repeatable."),
     ] = None,
     rerun: Annotated[
         int | None, typer.Option("--rerun", min=1, metavar="N", help="Run N of them again, drawn by chance.")
     ] = None,
     key: Annotated[
         list[str] | None,
-        typer.Option("--key", metavar="KEY", help="Run the one with this key again. May be given again."),
+        typer.Option("--key", metavar="KEY", help="Run the one with this key again. Repeatable."),
     ] = None,
     data: Data = None,
     device: Annotated[
-        str, typer.Option(metavar="NAME", help="The device: auto, cpu, or cuda:0. The records' own by default.")
+        str, typer.Option(metavar="NAME", help="auto, cpu, or cuda:0; the records' own by default.")
     ] = "",
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Check results, your own or a stranger's, and say what does not hold.
+    """Check results, your own or a stranger's.
 
     Looks at keys, consistency, rankings, seeds, floor and ceiling, data and ranges. Only --rerun trains again.
     """

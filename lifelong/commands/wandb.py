@@ -17,20 +17,23 @@ from lifelong.errors import UsageError
 if TYPE_CHECKING:
     from lifelong.records.record import Record
 
-wandb_app = typer.Typer(no_args_is_help=True, help="Records and Weights & Biases.")
+wandb_app = typer.Typer(no_args_is_help=True, help="Send records to Weights & Biases, and read them back.")
 
 
 @wandb_app.command("push")
 def push_(
     place: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A folder of records, as results/digits-v1, or a published file.")
+        Path, typer.Argument(metavar="DIR", help="A folder of records: results/digits-v1; or a published file.")
     ],
-    offline: Annotated[bool, typer.Option("--offline", help="Write W&B's files only.")] = False,
-    project: Annotated[str, typer.Option(help="The W&B project.")] = "lifelong",
-    entity: Annotated[str, typer.Option(help="The user or team whose project it is; by default yours.")] = "",
-    again: Annotated[bool, typer.Option("--again", help="Send what is there already, too.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Write W&B's files, and send nothing.")] = False,
+    project: Annotated[str, typer.Option(metavar="NAME", help="The W&B project.")] = "lifelong",
+    entity: Annotated[str, typer.Option(metavar="NAME", help="Whose project it is; yours by default.")] = "",
+    again: Annotated[bool, typer.Option("--again", help="Send also what is there already.")] = False,
 ) -> None:
-    """Make the W&B runs from records alone. Running it again sends what is missing or has changed."""
+    """Send records to W&B, a run for each.
+
+    The same command again sends what is missing or has changed.
+    """
     from lifelong.reporting.wandb.push import push
 
     records = _records(place.expanduser())
@@ -73,11 +76,16 @@ def _records(place: Path) -> list[Record]:
 
 @wandb_app.command("pull")
 def pull_(
-    out: Annotated[Path, typer.Option("--out", help="The folder to put them into, as --out of 'lifelong run'.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to put them into: --out of run.")],
     source: Annotated[str, typer.Argument(metavar="[ENTITY/PROJECT]", help="The W&B project.")] = "",
-    folder: Annotated[Path | None, typer.Option(help="Instead: the folder with the files of offline runs.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Read the files of offline runs in this folder instead.")
+    ] = None,
 ) -> None:
-    """Read W&B runs back into records, where they carry one. Nothing is overwritten; conflicts are kept and told."""
+    """Read W&B runs back into records.
+
+    Nothing is overwritten. Where two results of one run differ, both are kept, and you are told.
+    """
     from lifelong.reporting.wandb.access import split_project
     from lifelong.reporting.wandb.pull import pull, pull_offline
 
@@ -100,9 +108,11 @@ def pull_(
 @wandb_app.command("workspace")
 def workspace_(
     target: Annotated[str, typer.Argument(metavar="ENTITY/PROJECT", help="The W&B project.")],
-    board: Annotated[str, typer.Option("--board", help="One view for each scenario of this board.")] = "",
+    board: Annotated[
+        str, typer.Option("--board", metavar="BOARD", help="Save one view for each scenario of this board.")
+    ] = "",
 ) -> None:
-    """Save views that compare strategies: accuracy and forgetting over experiences, growth, cost."""
+    """Save views in W&B that compare strategies."""
     from lifelong.reporting.wandb.access import split_project
     from lifelong.reporting.wandb.workspace import save, workspace
 

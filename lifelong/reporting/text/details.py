@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -110,12 +110,16 @@ def _told(known: Mapping[str, Any]) -> str:
     return flowing.removeprefix(known.get("summary", "")).strip()
 
 
-def _parameters(parameters: list[dict[str, Any]]) -> Table:
+def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
     columns = [Column("parameter", "name"), Column("type"), Column("default"), Column("what it is", "text")]
-    rows = [Row([one["name"], one["type"], repr(one["default"]), one.get("explanation", "")]) for one in parameters]
+    table = Table(columns, list(map(_parameter, parameters)))
     explained = any("explanation" in one for one in parameters)
-    table = Table(columns, rows)
     return table if explained else table.choose(lambda column: column.kind != "text")
+
+
+def _parameter(known: Mapping[str, Any]) -> Row:
+    kind = known["type"].replace(", ", ",\n")
+    return Row([known["name"], kind, repr(known["default"]), known.get("explanation", "")])
 
 
 def _facts(known: Mapping[str, Any]) -> Drawing:

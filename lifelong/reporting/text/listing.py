@@ -14,6 +14,9 @@ from lifelong.reporting.text.words import grouped
 CONTROL = "*"
 """What follows the names of controls, where there is no place for the word."""
 
+FEW = 12
+"""Entries whose summaries are shown in full; of more, each has one line."""
+
 
 def rows(kind: str, pattern: str) -> list[dict[str, Any]]:
     """Return what `lifelong list --json` writes: a mapping for each entry whose name matches the pattern."""
@@ -66,8 +69,12 @@ def list_report(kind: str, pattern: str, long: bool) -> Report:
 
 def _hints(kind: str, long: bool) -> list[Content]:
     """What to type next."""
-    one = {"strategies": "strategy", "scenarios": "scenario", "boards": "board"}[kind]
-    more = [] if long else [f"What each is: lifelong list {kind} --long, or with a pattern instead: 'a*'"]
+    one, pattern = {
+        "strategies": ("strategy", "'drop*'"),
+        "scenarios": ("scenario", "'mnist-*'"),
+        "boards": ("board", ""),
+    }[kind]
+    more = [] if long else [f"What each is: lifelong list {kind} {pattern}, or --long for all"]
     return [*more, f"All of one: lifelong show {one} NAME"]
 
 
@@ -104,26 +111,27 @@ def _downloads(members: Sequence[Entry]) -> str:
 
 
 def _lines(kind: str, families: Mapping[str, Sequence[Entry]]) -> Table:
-    """A row for each entry; the family stands beside its first."""
-    columns = [
-        Column("family", optional=True),
-        Column(kind, "name"),
-        Column("role" if kind == "strategies" else "protocol", optional=True),
-        Column("what it is", "summary"),
-    ]
-    lines = [
-        Row(
-            [
-                Cell("" if place else family, "bold"),
-                entry.name,
-                entry.protocol if isinstance(entry, Scenario) else _role(entry).replace("contestant", ""),
-                entry.summary,
-            ]
-        )
-        for family, members in families.items()
-        for place, entry in enumerate(members)
-    ]
-    return Table(columns, lines)
+    """A row for each entry, below one for its family."""
+    few = sum(map(len, families.values())) <= FEW
+    columns = [Column(kind, "name"), *FACTS[kind], Column("what it is", "text" if few else "summary")]
+    rows = []
+    for family, members in families.items():
+        rows.append(Row([Cell(family, "bold"), *[""] * (len(columns) - 1)]))
+        rows += [Row([f"  {entry.name}", *_facts(entry), entry.summary]) for entry in members]
+    return Table(columns, rows)
+
+
+FACTS = {
+    "strategies": (Column("role", optional=True), Column("needs", optional=True)),
+    "scenarios": (Column("protocol", optional=True), Column("to download", right=True, optional=True)),
+}
+
+
+def _facts(entry: Entry) -> list[str]:
+    """What stands under `FACTS`."""
+    if isinstance(entry, Strategy):
+        return [_role(entry).replace("contestant", ""), ", ".join(sorted(entry.needs))]
+    return [entry.protocol if isinstance(entry, Scenario) else "", _downloads([entry])]
 
 
 def _boards(known: Sequence[Mapping[str, Any]]) -> Table:

@@ -29,7 +29,7 @@ NARROWEST = 30
 COMFORTABLE = 60
 """Columns of the terminal that a text should have before an optional column takes any."""
 
-NAMES = (34, 24)
+NAMES = (36, 24)
 """Letters of a name up to which it stands on one line: at best, and where a table would not fit otherwise."""
 
 INDENT = 4
