@@ -32,7 +32,7 @@ def baselines(
 
 
 def _of_all_boards() -> dict[str, list[TargetOutcome]]:
-    """By its name, what the published records of each installed board with targets come to."""
+    """What the published records of each installed board with targets come to, by the board's name."""
     from lifelong.boards.board import load_board
     from lifelong.boards.plan import AtHand, Wishes, make_plan
     from lifelong.records.published import Published

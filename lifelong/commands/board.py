@@ -10,7 +10,7 @@ import typer
 
 from lifelong.commands.console import answer, check_form, write_out
 from lifelong.commands.options import BoardName, Form, Metrics, Output, Part, Source, spread
-from lifelong.commands.records import metrics_of, shown
+from lifelong.commands.records import metrics_of, results_of
 
 if TYPE_CHECKING:
     from lifelong.boards.plan import Wishes
@@ -60,9 +60,9 @@ def print_board(
     from lifelong.reporting.statistics.standings import standings
     from lifelong.reporting.text.rankings import ranking_report
 
-    found = shown(name, wishes, source)
+    results = results_of(name, wishes, source)
     if form is Form.jsonl:
-        write_out(output, as_lines(found.records))
+        write_out(output, as_lines(results.records))
         return
-    chosen = metrics_of(metrics, found.board)
-    answer(ranking_report(standings(found.contests(), chosen), chosen), form, output)
+    chosen = metrics_of(metrics, results.board)
+    answer(ranking_report(standings(results.contests(), chosen), chosen), form, output)

@@ -53,7 +53,7 @@ def check(
 
 @contextmanager
 def _progress() -> Iterator[Tell]:
-    """Shows what is being looked at: each check on a terminal, each scenario elsewhere."""
+    """Show what is being looked at: each check on a terminal, each scenario elsewhere."""
     console, said = stderr(), set[str]()
     with console.status("loading torch and Avalanche") as status:
 

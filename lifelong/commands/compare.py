@@ -11,7 +11,7 @@ import typer
 
 from lifelong.commands.console import answer, check_form, say
 from lifelong.commands.options import Form, Forms, Output, Source, Streams, spread
-from lifelong.commands.records import metrics_of, shown
+from lifelong.commands.records import metrics_of, results_of
 from lifelong.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -53,17 +53,17 @@ def compare(
     if pareto and metric:
         raise UsageError("--pareto names its metrics itself: leave out --metric")
 
-    found = shown(board, streams.wishes, source)
-    if not found.records:
+    results = results_of(board, streams.wishes, source)
+    if not results.records:
         raise UsageError(f"nothing to compare: there are no records of {board}")
-    contests = found.contests()
+    contests = results.contests()
     if pareto:
-        metrics = metrics_of([name.strip() for name in pareto.split(",")], found.board)
+        metrics = metrics_of([name.strip() for name in pareto.split(",")], results.board)
         report = _front(contests, strategies or [], metrics)
     else:
-        metrics = metrics_of(metric or found.board.metrics[:2], found.board)
+        metrics = metrics_of(metric or results.board.metrics[:2], results.board)
         if claims:
-            report = _claims(contests, found.board, metrics, form)
+            report = _claims(contests, results.board, metrics, form)
         else:
             report = _pairs(contests, None if everyone else strategies or [], metrics)
     answer(report, form, output)
@@ -75,7 +75,7 @@ def _check(strategies: Sequence[str], board: str, modes: Sequence[str]) -> None:
         raise UsageError("which board? name it, as --board digits-v1 (see 'lifelong list boards')")
     if not (strategies or modes):
         raise UsageError(
-            "whom to compare? name strategies, as 'lifelong compare ewc si --board digits-v1', --all or --claims"
+            "whom to compare? name strategies ('lifelong compare ewc si --board digits-v1'), --all or --claims"
         )
     if len(modes) > 1:
         raise UsageError(f"{' and '.join(modes)}: one at a time")
@@ -123,6 +123,7 @@ def _of_file(strategy: Strategy, contests: Sequence[Contest]) -> list[str]:
 
 
 def _compared(contests: Sequence[Contest], metrics: Sequence[str], pairs: Sequence[Pair]) -> list[Comparison]:
+    """Compare pairs by each metric, and say what is left out."""
     from lifelong.reporting.statistics.comparison import adjusted, compare
     from lifelong.reporting.text.holes import holes
 
@@ -138,7 +139,7 @@ def _compared(contests: Sequence[Contest], metrics: Sequence[str], pairs: Sequen
 
 
 def _order(contests: Sequence[Contest], metrics: Iterable[str]) -> Order:
-    """By metric and scenario, everyone from the best to the last."""
+    """Everyone from the best to the last, by metric and scenario."""
     from lifelong.reporting.statistics.standings import standings
 
     tables = [(metric, table) for metric in metrics for table in standings(contests, [metric])]
@@ -146,11 +147,14 @@ def _order(contests: Sequence[Contest], metrics: Iterable[str]) -> Order:
 
 
 def _claims(contests: Sequence[Contest], board: Board, metrics: Sequence[str], form: Form) -> Report:
+    """Compare both sides of each claim of a board that has records of them."""
     from lifelong.reporting.statistics.scores import labels_of
     from lifelong.reporting.text.claims import claims_report
 
     if not board.claims:
-        raise UsageError(f"board {board.name} states no claims; it would as claims = [[strategy, control, what helps]]")
+        raise UsageError(
+            f"board {board.name} states no claims; a board states them as claims = [[strategy, control, what helps]]"
+        )
     claims = {}
     for strategy, control, claim in board.claims:
         first, second = labels_of(strategy, contests), labels_of(control, contests)
@@ -165,6 +169,7 @@ def _claims(contests: Sequence[Contest], board: Board, metrics: Sequence[str], f
 
 
 def _front(contests: Sequence[Contest], strategies: Sequence[str], metrics: Sequence[str]) -> Report:
+    """Find the Pareto front of each scenario, of the strategies that are named or of all."""
     from lifelong.reporting.statistics.pareto import front
     from lifelong.reporting.statistics.scores import all_labels
     from lifelong.reporting.statistics.standings import standings
@@ -172,7 +177,7 @@ def _front(contests: Sequence[Contest], strategies: Sequence[str], metrics: Sequ
     from lifelong.reporting.text.holes import not_run
 
     if len(metrics) < 2:
-        raise UsageError("--pareto: name two metrics or more, as accuracy,parameters")
+        raise UsageError("--pareto: name two metrics or more, for example accuracy,parameters")
     chosen = {_entrant(name, contests) for name in strategies} or set(all_labels(contests))
     for sentence in not_run(contests, sorted(chosen)):
         say(sentence)

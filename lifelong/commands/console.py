@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -16,8 +17,10 @@ from lifelong.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lifelong.records.merge import Merged
     from lifelong.reporting.text.render import Format
     from lifelong.reporting.text.table import Report
+    from lifelong.reporting.wandb.pull import Pulled
 
 RESUMES = "what is done is kept, and the same command goes on from there"
 
@@ -41,6 +44,31 @@ def say(sentence: str) -> None:
     from lifelong.records.bounds import plain
 
     print("\n".join(map(plain, sentence.splitlines())), file=sys.stderr, flush=True)
+
+
+def say_outcomes(what: str, outcomes: Iterable[Merged | Pulled]) -> int:
+    """Say what became of records or runs: of each what a person should know, and how many there are of each outcome.
+
+    Args:
+        what: `records` or `runs`.
+        outcomes: carried out one by one as they are said.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        Exit: 1, if any was damaged or in conflict with another.
+    """
+    counts: Counter[str] = Counter()
+    for one in outcomes:
+        counts[one.outcome] += 1
+        if one.told:
+            say(one.told)
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    say(f"{counts.total()} {what} read" + (f": {told}" if told else ""))
+    if counts["conflict"] or counts["damaged"]:
+        raise typer.Exit(1)
+    return counts.total()
 
 
 def answer(report: Report, form: Form = Form.table, output: Path | None = None) -> None:

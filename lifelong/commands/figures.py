@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lifelong.commands.options import BoardName, Metrics, Part, Source, spread
-from lifelong.commands.records import metrics_of, shown
+from lifelong.commands.records import metrics_of, results_of
 from lifelong.errors import UsageError
 
 
@@ -25,9 +25,9 @@ def figures(
     """Write a board's charts as SVG and PNG, with their numbers as CSV."""
     from lifelong.reporting.charts.figures import write_figures
 
-    found = shown(board, part.wishes, source)
-    if not found.records:
+    results = results_of(board, part.wishes, source)
+    if not results.records:
         raise UsageError(f"there is nothing to draw of {board}")
-    metrics = metrics_of(metric, found.board)
-    for path in write_figures(found.board.name, found.contests(), metrics, output.expanduser()):
+    metrics = metrics_of(metric, results.board)
+    for path in write_figures(results.board.name, results.contests(), metrics, output.expanduser()):
         typer.echo(path)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lifelong.commands.console import say
+from lifelong.commands.console import say_outcomes
 from lifelong.commands.options import PLACE
 from lifelong.errors import UsageError
 
@@ -23,13 +22,5 @@ def merge(
     """
     from lifelong.records.merge import merge as merged
 
-    outcomes: Counter[str] = Counter()
-    for one in merged(places, out.expanduser()):
-        outcomes[one.outcome] += 1
-        if one.told:
-            say(one.told)
-    if not outcomes:
+    if not say_outcomes("records", merged(places, out.expanduser())):
         raise UsageError(f"no records in {', '.join(map(str, places))}")
-    say(f"{outcomes.total()} records read: {', '.join(f'{count} {name}' for name, count in outcomes.items())}")
-    if outcomes["conflict"] or outcomes["damaged"]:
-        raise typer.Exit(1)

@@ -9,7 +9,7 @@ import typer
 
 from lifelong.commands.console import say, write_out
 from lifelong.commands.options import BoardName, Metrics, Part, Source, spread
-from lifelong.commands.records import metrics_of, shown
+from lifelong.commands.records import metrics_of, results_of
 from lifelong.errors import UsageError
 
 
@@ -26,10 +26,10 @@ def page(
     """Write a board's results as one HTML file, which needs no network."""
     from lifelong.reporting.page.write import page as written
 
-    found = shown(board, part.wishes, source)
-    if not found.records:
+    results = results_of(board, part.wishes, source)
+    if not results.records:
         raise UsageError(f"there is nothing to show of {board}")
-    file = output or Path(f"{found.board.name}.html")
-    html = written(board, found.plan, found.contests(), metrics_of(metric, found.board), found.origin)
+    file = output or Path(f"{results.board.name}.html")
+    html = written(board, results.plan, results.contests(), metrics_of(metric, results.board), results.origin)
     write_out(file, html)
     say(f"wrote {file}, {len(html.encode()) / 1e6:.1f} MB")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a command shows.
+class Results:
+    """The records of a board that a command shows.
 
     Attributes:
         plan: the board's, compared with the records.
@@ -44,7 +44,7 @@ class Shown:
         return contests(self.records, roles(), self.plan.cells if self.records else ())
 
 
-def shown(name: str, wishes: Wishes, source: Source) -> Shown:
+def results_of(name: str, wishes: Wishes, source: Source) -> Results:
     """Find the records of a board, and say what is missing, left out or not one's own.
 
     Args:
@@ -72,7 +72,7 @@ def shown(name: str, wishes: Wishes, source: Source) -> Shown:
         say(f"no records of {name} in {place} under these settings; start with: lifelong run {name}")
     if other := len(plan.records) - len(records):
         say(f"{other} records of other scenarios, settings, seeds or strategies are left out")
-    return Shown(plan, records, origin)
+    return Results(plan, records, origin)
 
 
 def _ranked(plan: Plan, wishes: Wishes) -> list[Record]:

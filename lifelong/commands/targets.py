@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lifelong.commands.console import answer, check_form
 from lifelong.commands.options import BoardName, Form, Forms, Output, Source, Strategies, Streams, spread
-from lifelong.commands.records import shown
+from lifelong.commands.records import results_of
 from lifelong.errors import UsageError
 
 
@@ -28,18 +28,18 @@ def targets(
     from lifelong.reporting.text.reproduction import target_report
 
     wanted = {strategies.get(name).name for name in strategy or ()}
-    found = shown(board, streams.wishes, source)
-    if not found.board.targets:
+    results = results_of(board, streams.wishes, source)
+    if not results.board.targets:
         raise UsageError(
-            f"board {found.board.name} has no targets; it would as [[targets]], each with scenario, strategy, value, "
-            "tolerance and source"
+            f"board {results.board.name} has no targets; a board states them as [[targets]], each with scenario, "
+            "strategy, value, tolerance and source"
         )
-    cells = [cell for cell in found.plan.cells if not wanted or cell.strategy.name in wanted]
-    told = outcomes(found.board.targets, cells, found.contests())
+    cells = [cell for cell in results.plan.cells if not wanted or cell.strategy.name in wanted]
+    told = outcomes(results.board.targets, cells, results.contests())
     if not told:
-        raise UsageError(f"board {found.board.name} has no targets for these strategies on these scenarios")
+        raise UsageError(f"board {results.board.name} has no targets for these strategies on these scenarios")
     commands: list[str | None] = [None] * len(told)  # a terminal has no place for them
     if form is not Form.table:
-        command = command_for(board, found.plan, [one.spec for one in told if one.spec], streams.seeds)
+        command = command_for(board, results.plan, [one.spec for one in told if one.spec], streams.seeds)
         commands = [command(one.spec) if one.spec else None for one in told]
     answer(target_report(told, commands), form, output)

@@ -93,10 +93,10 @@ def tune(
 
 
 def _effort(board: Board, trials: int | None, seeds: str, protocol: TuningProtocol | None) -> Tuning:
-    """The board's own, with what the user wants otherwise.
+    """The board's effort, except where the user asks for another.
 
     Raises:
-        UsageError: if that is out of range.
+        UsageError: if what is asked for is out of range.
     """
     from pydantic import ValidationError
 
@@ -113,11 +113,11 @@ def _effort(board: Board, trials: int | None, seeds: str, protocol: TuningProtoc
 
 
 def _make_trials(studies: Sequence[Study], options: Options, board: str) -> None:
-    """Make what trials are missing, shown while they run.
+    """Make the trials that are missing, and show them while they run.
 
     Raises:
-        UsageError: if it cannot be done; nothing has been trained by then, or what is done is kept.
-        Exit: if it was stopped; what is done is kept.
+        UsageError: if it cannot be done; what is done by then is kept.
+        Exit: if it was stopped; what is done by then is kept.
     """
     from lifelong.reporting.text.progress import display
     from lifelong.running.launch import worker_count
@@ -134,7 +134,7 @@ def _make_trials(studies: Sequence[Study], options: Options, board: str) -> None
 
 
 def _next(board: str, wishes: Wishes, output: Path) -> str:
-    """The command that runs the board with what was chosen."""
+    """The command that runs the board with the parameters that were chosen."""
     flags = [("--strategy", name) for name in wishes.strategies] + [("--scenario", name) for name in wishes.scenarios]
     flags += [("--set", value) for value in (*wishes.set, str(output))]
     return shlex.join(["lifelong", "run", board, *(word for flag in flags for word in flag)])

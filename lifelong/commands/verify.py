@@ -52,18 +52,20 @@ def verify(
     from lifelong.verification.verify import verify as verified
 
     place = place.expanduser()
-    found = verified(place, board or ())
-    findings = [*found.findings, *_of_scores(place, found)]
+    verification = verified(place, board or ())
+    findings = [*verification.findings, *_of_scores(place, verification)]
     if not as_json:
-        say(f"{found.records} records" + (f" of {', '.join(found.boards)}" if found.boards else ""))
+        say(
+            f"{verification.records} records" + (f" of {', '.join(verification.boards)}" if verification.boards else "")
+        )
         shown.print_findings(stdout(), findings)
     reruns = []
     if rerun or key:
         options = Options(workers=workers, data=data, device=device, wandb="off")
         tell = _say_rerun if as_json else partial(shown.print_rerun, stdout())
-        reruns = _rerun(found, place, rerun or 0, key or (), options, tell)
+        reruns = _rerun(verification, place, rerun or 0, key or (), options, tell)
     if as_json:
-        sys.stdout.write(shown.as_json(found.records, findings, reruns))
+        sys.stdout.write(shown.as_json(verification.records, findings, reruns))
     elif reruns:
         shown.print_agreement(stdout())
     failing = sum(finding.level == "fails" for finding in findings)
@@ -82,19 +84,21 @@ def _say_rerun(one: Rerun) -> None:
     say(f"{name(one)}: {verdict(one)}")
 
 
-def _of_scores(place: Path, found: Verification) -> list[Finding]:
+def _of_scores(place: Path, verification: Verification) -> list[Finding]:
     """What the scores say, and the rankings that were made of them."""
     from lifelong.reporting.statistics.scores import contests
     from lifelong.verification.plausible import implausible
     from lifelong.verification.recomputed import wrong
 
-    boards = {name: contests(plan.ranked(everyone=True), roles(), plan.cells) for name, plan in found.plans.items()}
+    boards = {
+        name: contests(plan.ranked(everyone=True), roles(), plan.cells) for name, plan in verification.plans.items()
+    }
     findings = [finding for name, own in boards.items() for finding in implausible(name, own)]
     return [*findings, *wrong(place, boards)] if place.is_dir() else findings
 
 
 def _rerun(
-    found: Verification,
+    verification: Verification,
     place: Path,
     number: int,
     keys: Sequence[str],
@@ -103,7 +107,7 @@ def _rerun(
 ) -> list[Rerun]:
     from lifelong.verification.rerun import choose, rerun
 
-    chosen = choose(found.plans.values(), number, keys)
+    chosen = choose(verification.plans.values(), number, keys)
     records = [cell.record for _, cell in chosen if cell.record is not None]
     again = " ".join(f"--key {record.key[:12]}" for record in records)
     say(f"running {len(records)} again; to run just these: lifelong verify {shlex.quote(str(place))} {again}")

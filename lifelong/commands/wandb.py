@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifelong.commands.console import say, stderr, stoppable
+from lifelong.commands.console import say, say_outcomes, stderr, stoppable
 from lifelong.commands.records import protocols
 from lifelong.errors import UsageError
 
@@ -59,16 +58,16 @@ def push_(
 
 
 def _records(place: Path) -> list[Record]:
-    """Every record in a place, each once."""
+    """The records in a place, each once."""
     from lifelong.records.sources import find
     from lifelong.reporting.wandb.record import run_id
 
     records: dict[str, Record] = {}
-    for found in find(place):
-        if found.record is None:
-            say(f"{found.where} is no record ({found.reason}); left out")
+    for one in find(place):
+        if one.record is None:
+            say(f"{one.where} is no record ({one.reason}); left out")
         else:
-            records[run_id(found.record)] = found.record
+            records[run_id(one.record)] = one.record
     if not records:
         raise UsageError(f"no records in {place}")
     return list(records.values())
@@ -93,16 +92,8 @@ def pull_(
         raise UsageError("pull from where? name a W&B project as ENTITY/PROJECT, or give --folder DIR")
     into = out.expanduser()
     runs = pull(*split_project(source), into) if folder is None else pull_offline(folder.expanduser(), into)
-    outcomes: Counter[str] = Counter()
     with stderr().status("reading runs"):
-        for run in runs:
-            outcomes[run.outcome] += 1
-            if run.told:
-                say(run.told)
-    counts = ", ".join(f"{count} {name}" for name, count in outcomes.items())
-    say(f"{outcomes.total()} runs read" + (f": {counts}" if counts else ""))
-    if outcomes["conflict"] or outcomes["damaged"]:
-        raise typer.Exit(1)
+        say_outcomes("runs", runs)
 
 
 @wandb_app.command("workspace")
@@ -122,6 +113,7 @@ def workspace_(
 
 
 def _choices(board: str) -> list[dict[str, str]]:
+    """What each view shows: everything, or a scenario of a board."""
     if not board:
         return [{}]
     from lifelong.boards.board import load_board
@@ -133,7 +125,7 @@ def _choices(board: str) -> list[dict[str, str]]:
 
 @contextmanager
 def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal; elsewhere a line for each tenth."""
+    """Show progress: a bar on a terminal, elsewhere a line for each tenth."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = stderr()

@@ -30,7 +30,7 @@ COLUMNS = (
 )
 
 Outcomes = Mapping[str, Sequence[TargetOutcome]]
-"""By the name of a board, what became of its targets."""
+"""What became of a board's targets, by its name."""
 
 
 def baseline_report(outcomes: Outcomes) -> Report:
@@ -107,6 +107,6 @@ def _linked(source: str) -> str:
         (r"arXiv:(\d{4}\.\d{4,5})", "https://arxiv.org/abs/"),
         (r"doi:(\S+?)[,;)]*(?:\s|$)", "https://doi.org/"),
     ):
-        if found := re.search(pattern, source.partition("; ")[0]):
-            return f"[{text}]({address}{found[1]})"
+        if link := re.search(pattern, source.partition("; ")[0]):
+            return f"[{text}]({address}{link[1]})"
     return text

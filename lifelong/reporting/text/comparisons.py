@@ -13,7 +13,7 @@ from lifelong.reporting.text.table import NONE, Block, Cell, Column, Report, Row
 from lifelong.reporting.text.words import grouped, heading, signed
 
 Order = Mapping[tuple[str, str], Sequence[str]]
-"""By metric and scenario, the labels in the order of a matrix."""
+"""The labels in the order of a matrix, by metric and scenario."""
 
 FIGURES = tuple(
     Column(name, right=True) for name in ("first - second", "better\nin", "effect", "p", "pairs", "verdict")

@@ -79,11 +79,11 @@ def explanations(description: str) -> dict[str, str]:
     {'share': 'how much, in [0, 1].', 'low': 'the ends.', 'high': 'the ends.'}
     """
     section = SECTION.search(description)
-    found = {}
+    told: dict[str, str] = {}
     for item in re.split(r"\n    (?=\S)", "\n" + section[1].rstrip() if section else ""):
         if explained := EXPLAINED.fullmatch(item):
-            found.update(dict.fromkeys(explained[1].split(", "), " ".join(explained[2].split())))
-    return found
+            told.update(dict.fromkeys(explained[1].split(", "), " ".join(explained[2].split())))
+    return told
 
 
 def show_details(console: Console, known: Mapping[str, Any]) -> None:

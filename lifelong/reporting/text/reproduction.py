@@ -17,7 +17,7 @@ from lifelong.reporting.text.table import NONE, Cell, Column, Report, Row, Table
 from lifelong.reporting.text.words import arrow, grouped, signed, written
 
 Commands = Sequence[str | None]
-"""For each outcome what to type to run it again; None where nothing is."""
+"""What to type to run each outcome again; None where that is impossible."""
 
 COLUMNS = (
     Column("scenario", "name"),
