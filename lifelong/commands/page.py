@@ -30,6 +30,7 @@ def page(
     if not results.records:
         raise UsageError(f"there is nothing to show of {board}")
     file = output or Path(f"{results.board.name}.html")
-    html = written(board, results.plan, results.contests(), metrics_of(metric, results.board), results.origin)
+    origin = f"records {results.origin}" if results.origin else ""
+    html = written(board, results.plan, results.contests(), metrics_of(metric, results.board), origin)
     write_out(file, html)
     say(f"wrote {file}, {len(html.encode()) / 1e6:.1f} MB")

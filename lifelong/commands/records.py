@@ -57,7 +57,7 @@ def results_of(name: str, wishes: Wishes, source: Source) -> Results:
         UsageError: if a name, a parameter or a file is wrong.
     """
     if source.published is not None:
-        plan, origin = _of_file(name, wishes, source.published), f"from {source.published}"
+        plan, origin = _of_file(name, wishes, source.published), f"from {source.published.name}"
     else:
         (plan, store), origin = planned(name, wishes, source.out or RESULTS), ""
         say_damaged(plan, store)
