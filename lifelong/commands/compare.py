@@ -38,7 +38,9 @@ def compare(
     ] = "",
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="NAME", help="Not the board's metrics: accuracy, macs, time. Repeatable."),
+        typer.Option(
+            "--metric", metavar="NAME", help="A metric, if not the board's: accuracy, macs, time. Repeatable."
+        ),
     ] = None,
     form: Forms = Form.table,
     output: Output = None,

@@ -42,7 +42,7 @@ Scenarios = Annotated[
     list[str] | None,
     typer.Option("--scenario", metavar="NAME", help="Only this scenario, or file.py:name. Repeatable."),
 ]
-Seeds = Annotated[str, typer.Option("--seeds", metavar="SEEDS", help="Not the board's seeds: 0-4, or 0,2,5.")]
+Seeds = Annotated[str, typer.Option("--seeds", metavar="SEEDS", help="Seeds, if not the board's: 0-4, or 0,2,5.")]
 Sets = Annotated[
     list[str] | None,
     typer.Option(
@@ -52,7 +52,7 @@ Sets = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option("--metric", metavar="NAME", help="Not the board's metrics. Repeatable; the first two rank."),
+    typer.Option("--metric", metavar="NAME", help="A metric, if not the board's. Repeatable; the first two rank."),
 ]
 Forms = Annotated[Form, typer.Option("--format", metavar="FORM", help="The form: table, md, csv or json.")]
 Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="The file to write; .gz compresses it.")]

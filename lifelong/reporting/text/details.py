@@ -15,8 +15,8 @@ from lifelong.registry import scenarios
 from lifelong.reporting.text.render import show
 from lifelong.reporting.text.table import Column, Report, Row, Table
 
-APART = ("parameters", "targets", "description", "summary")
-"""What has a place of its own below the facts."""
+APART = ("parameters", "claims", "targets", "description", "summary", "title")
+"""What has a place of its own, above or below the facts."""
 
 SECTION = re.compile(r"\n*^(?:Args|Parameters):\n((?:[ \t]+.*\n?|\n)*)", re.MULTILINE)
 """The section of a docstring that explains parameters."""
@@ -87,20 +87,18 @@ def explanations(description: str) -> dict[str, str]:
 
 
 def show_details(console: Console, known: Mapping[str, Any]) -> None:
-    """Print what is known of one entry: its description, its parameters and its facts."""
-    if summary := known.get("summary"):
-        console.print(Text(summary, style="bold"))
-    if description := _told(known):
-        console.print(Text(f"\n{description}"))
+    """Print what is known of one entry: what it is, its parameters and its facts."""
+    told = [Text(known.get("summary") or known.get("title") or "", style="bold"), Text(_told(known))]
+    for text in filter(None, told):
+        console.print(text, end="\n\n")
     if parameters := known.get("parameters"):
-        console.print()
         show(console, Report([_parameters(parameters)]))
-    elif known.get("summary"):
-        console.print()
     console.print(_facts(known))
+    if claims := known.get("claims"):
+        console.print(Text(f"{len(claims)} claims: lifelong compare --claims --board {known['name']}"))
     for target in known.get("targets", ()):
-        told = "target: {strategy} on {scenario}, {metric} {value} ± {tolerance} ({source})"
-        console.print(Text(told.format(**target)))
+        line = "target: {strategy} on {scenario}, {metric} {value} ± {tolerance} ({source})"
+        console.print(Text(line.format(**target)))
 
 
 def _told(known: Mapping[str, Any]) -> str:

@@ -117,7 +117,7 @@ def _joined(text: str) -> str:
 
 
 def show(console: Console, report: Report) -> None:
-    """Print a report, each table in the widest form that fits the console; no word of it is lost."""
+    """Print a report, each table in the widest form that fits the console."""
     for table in report.tables:
         if table.title:
             console.print(Text(plain(table.title), style="bold"))
