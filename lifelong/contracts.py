@@ -68,6 +68,14 @@ class Entry:
         """The first line of the description."""
         return self.description.partition("\n")[0]
 
+    @property
+    def family(self) -> str:
+        """The folder or file of `strategies/` or `scenarios/` that it stands in; elsewhere the package it came with."""
+        module = self.function.__module__
+        for room in ("lifelong.strategies.", "lifelong.scenarios."):
+            module = module.removeprefix(room)
+        return module.partition(".")[0]
+
     def resolve(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """Every parameter's value (see `resolve`)."""
         return resolve(self.name, self.parameters, overrides)

@@ -5,6 +5,7 @@ Listing the scenarios must cost nothing, so torch, Avalanche and the data are im
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -112,10 +113,11 @@ class DataSet:
 
 def family(data: DataSet, ways: tuple[Way, ...] = (*SPLITS, *VIEWS)) -> tuple[Scenario, ...]:
     """Make a scenario for each way, called `<data set>-<way>`."""
-    return tuple(_scenario(data, way) for way in ways)
+    caller = sys._getframe(1).f_globals["__name__"]  # it is that file's scenario, as a namedtuple is its file's class
+    return tuple(_scenario(data, way, caller) for way in ways)
 
 
-def _scenario(data: DataSet, way: Way) -> Scenario:
+def _scenario(data: DataSet, way: Way, module: str) -> Scenario:
     length = data.experiences if way in SPLITS else data.views
 
     def build(context: Context, experiences: int = length, validation: float = 0.0) -> CLScenario:
@@ -123,6 +125,7 @@ def _scenario(data: DataSet, way: Way) -> Scenario:
 
         return make_benchmark(way.kind, data.load(context), context, experiences=experiences, validation=validation)
 
+    build.__module__ = module
     build.__doc__ = "\n\n".join(
         filter(None, (way.summary.format(title=data.title), way.detail, data.notes, PARAMETERS))
     )

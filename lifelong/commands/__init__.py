@@ -1,1 +1,1 @@
-"""The commands of the command line, a file for each; light to import, as `lifelong.cli` is."""
+"""The commands of the command line, a file for each. They import what is heavy only when they are called."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifelong.commands.common import say, stderr, stdout
+from lifelong.commands.console import say, stderr, stdout
 from lifelong.commands.options import Data, Json, Scenarios, Sets
 
 if TYPE_CHECKING:
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
 
 def check(
-    names: Annotated[list[str], typer.Argument(metavar="STRATEGY...", help="A name, or file.py:name.")],
+    names: Annotated[list[str], typer.Argument(metavar="STRATEGY", help="A name, or file.py:name.")],
     settings: Sets = None,
     scenario: Scenarios = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Try out a strategy in seconds: does it learn, repeat, resume, and see only what it may? Explains each failure."""
+    """Try out a strategy in seconds, before it stands on a board.
+
+    Does it learn, repeat, resume, and see only what it may? Explains each failure.
+    """
     with _progress() as tell:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="no QP solver found")  # said by an import of Avalanche
@@ -50,7 +53,7 @@ def check(
 
 @contextmanager
 def _progress() -> Iterator[Tell]:
-    """Shows what is being looked at: each check on a terminal, each scenario elsewhere."""
+    """Show what is being looked at: each check on a terminal, each scenario elsewhere."""
     console, said = stderr(), set[str]()
     with console.status("loading torch and Avalanche") as status:
 
@@ -61,6 +64,3 @@ def _progress() -> Iterator[Tell]:
                 say(line)
 
         yield tell
-
-
-__all__ = ["check"]

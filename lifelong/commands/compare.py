@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifelong.commands.common import check_form, contests_of, metrics_of, say, stdout, write_out
-from lifelong.commands.options import RESULTS, Form, Out, Published, Scenarios, Seeds, Sets, wishes_of
+from lifelong.commands.console import answer, check_form, say
+from lifelong.commands.options import Form, Forms, Output, Source, Streams, spread
+from lifelong.commands.records import metrics_of, results_of
 from lifelong.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -20,64 +20,64 @@ if TYPE_CHECKING:
     from lifelong.reporting.statistics.comparison import Comparison, Pair
     from lifelong.reporting.statistics.scores import Contest
     from lifelong.reporting.text.comparisons import Order
-    from lifelong.reporting.text.rankings import Format
+    from lifelong.reporting.text.table import Report
 
 
+@spread
 def compare(
+    streams: Streams,
+    source: Source,
     strategies: Annotated[
-        list[str] | None, typer.Argument(metavar="[STRATEGY]...", help="Two or more; one is compared with each other.")
+        list[str] | None, typer.Argument(metavar="STRATEGY", help="Two or more; or one, against all others.")
     ] = None,
-    board: Annotated[str, typer.Option("--board", help="Whose records: a board's name, or a .toml file.")] = "",
-    everyone: Annotated[bool, typer.Option("--all", help="Everyone with everyone, as a matrix.")] = False,
-    claims: Annotated[bool, typer.Option("--claims", help="What the board claims, strategy against control.")] = False,
+    board: Annotated[str, typer.Option("--board", metavar="BOARD", help="The board's name, or a .toml file.")] = "",
+    everyone: Annotated[bool, typer.Option("--all", help="Compare all with all, as a matrix.")] = False,
+    claims: Annotated[bool, typer.Option("--claims", help="Compare strategies with their controls.")] = False,
+    pareto: Annotated[
+        str, typer.Option("--pareto", metavar="NAMES", help="Tell who is worth its cost: accuracy,parameters.")
+    ] = "",
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            "--metric", help="Instead of what the board ranks by; accuracy, parameters, macs and time will do."
+            "--metric", metavar="NAME", help="A metric, if not the board's: accuracy, macs, time. Repeatable."
         ),
     ] = None,
-    pareto: Annotated[
-        str, typer.Option("--pareto", help="Instead: who is worth its cost, as accuracy,parameters.")
-    ] = "",
-    scenario: Scenarios = None,
-    seeds: Seeds = "",
-    settings: Sets = None,
-    out: Out = RESULTS,
-    published: Published = None,
-    form: Annotated[Form, typer.Option("--format", help="table, md, csv or json.")] = Form.table,
-    output: Annotated[Path | None, typer.Option("--output", help="Write to this file.")] = None,
+    form: Forms = Form.table,
+    output: Output = None,
 ) -> None:
-    """Compare strategies, paired by seed: difference and interval, probability of improvement, effect size, verdict."""
+    """Compare strategies, paired by seed.
+
+    Says how large each difference is, with its interval, and whether it can be told from chance.
+    """
     modes = [name for name, chosen in (("--all", everyone), ("--claims", claims), ("--pareto", pareto)) if chosen]
-    _check(strategies or [], board, modes, form, output)
+    _check(strategies or [], board, modes)
+    check_form(form, output)
     if pareto and metric:
         raise UsageError("--pareto names its metrics itself: leave out --metric")
-    from lifelong.reporting.statistics.scores import all_labels
 
-    made, field = contests_of(board, wishes_of(None, scenario, seeds, settings), out, published)
-    if not field:
+    results = results_of(board, streams.wishes, source)
+    if not results.records:
         raise UsageError(f"nothing to compare: there are no records of {board}")
+    contests = results.contests()
     if pareto:
-        metrics = metrics_of([name.strip() for name in pareto.split(",")], made.board)
-        _print_front(field, strategies or [], metrics, form, output)
-        return
-    metrics = metrics_of(metric or made.board.metrics[:2], made.board)
-    if claims:
-        _print_claims(field, made.board, metrics, form, output)
-        return
-    labels = all_labels(field)
-    pairs = _pairs(labels if everyone else [_entrant(name, field) for name in strategies or []], labels)
-    comparisons = _compared(field, metrics, pairs)
-    _print(field, comparisons, everyone, len(pairs) > 1, form, output)
+        metrics = metrics_of([name.strip() for name in pareto.split(",")], results.board)
+        report = _front(contests, strategies or [], metrics)
+    else:
+        metrics = metrics_of(metric or results.board.metrics[:2], results.board)
+        if claims:
+            report = _claims(contests, results.board, metrics, form)
+        else:
+            report = _pairs(contests, None if everyone else strategies or [], metrics)
+    answer(report, form, output)
 
 
-def _check(strategies: Sequence[str], board: str, modes: Sequence[str], form: Form, output: Path | None) -> None:
+def _check(strategies: Sequence[str], board: str, modes: Sequence[str]) -> None:
     """See that the options make sense together, before anything is read."""
     if not board:
         raise UsageError("which board? name it, as --board digits-v1 (see 'lifelong list boards')")
     if not (strategies or modes):
         raise UsageError(
-            "whom to compare? name strategies, as 'lifelong compare ewc si --board digits-v1', --all or --claims"
+            "whom to compare? name strategies ('lifelong compare ewc si --board digits-v1'), --all or --claims"
         )
     if len(modes) > 1:
         raise UsageError(f"{' and '.join(modes)}: one at a time")
@@ -85,122 +85,106 @@ def _check(strategies: Sequence[str], board: str, modes: Sequence[str], form: Fo
         raise UsageError(f"{modes[0]} chooses by itself whom to compare: leave it out, or the strategies")
     if len(set(strategies)) < len(strategies):
         raise UsageError(f"{next(s for s in strategies if strategies.count(s) > 1)!r} stands twice")
-    check_form(form, output)
 
 
-def _entrant(name: str, field: Sequence[Contest]) -> str:
+def _pairs(contests: Sequence[Contest], chosen: Sequence[str] | None, metrics: Sequence[str]) -> Report:
+    """Compare the chosen with each other, one with all others, or, for None, everyone with everyone."""
+    from lifelong.reporting.statistics.scores import all_labels
+    from lifelong.reporting.text.comparisons import comparison_report
+
+    labels = all_labels(contests)
+    names = labels if chosen is None else [_entrant(name, contests) for name in chosen]
+    pairs = list(combinations(names, 2))
+    if len(names) == 1:
+        pairs = [(names[0], other) for other in labels if other != names[0]]
+    comparisons = _compared(contests, metrics, pairs)
+    order = _order(contests, dict.fromkeys(one.metric for one in comparisons)) if chosen is None else None
+    return comparison_report(comparisons, len(pairs) > 1, order)
+
+
+def _entrant(name: str, contests: Sequence[Contest]) -> str:
     """The label that a person means: itself, or the only one of a strategy; a user's own by its `file.py:name` too."""
     from lifelong.registry import strategies
     from lifelong.reporting.statistics.scores import all_labels, labels_of
 
-    found = _of_file(strategies.get(name), field) if ".py:" in name else labels_of(name, field)
-    if len(found) > 1:
-        raise UsageError(f"{name!r} stands on the board several times: write {' or '.join(map(repr, found))}")
-    if not found:
-        raise unknown("strategy among the records", name, all_labels(field))
-    return found[0]
+    labels = _of_file(strategies.get(name), contests) if ".py:" in name else labels_of(name, contests)
+    if len(labels) > 1:
+        raise UsageError(f"{name!r} stands on the board several times: write {' or '.join(map(repr, labels))}")
+    if not labels:
+        raise unknown("strategy among the records", name, all_labels(contests))
+    return labels[0]
 
 
-def _of_file(strategy: Strategy, field: Sequence[Contest]) -> list[str]:
+def _of_file(strategy: Strategy, contests: Sequence[Contest]) -> list[str]:
     """The labels of a user's own strategy; of its file as it is now, where records of it are."""
     content = strategy.file.read_bytes() if strategy.file else b""
     code = hashlib.sha256(content).hexdigest()
-    own = [entrant for contest in field for entrant in contest.entrants if entrant.choice.name == strategy.name]
+    own = [entrant for contest in contests for entrant in contest.entrants if entrant.choice.name == strategy.name]
     now = [entrant for entrant in own if entrant.choice.code_sha256 == code]
     return list(dict.fromkeys(entrant.label for entrant in now or own))
 
 
-def _pairs(chosen: Sequence[str], labels: Sequence[str]) -> list[Pair]:
-    if len(chosen) == 1:
-        return [(chosen[0], other) for other in labels if other != chosen[0]]
-    return list(combinations(chosen, 2))
-
-
-def _compared(field: Sequence[Contest], metrics: Sequence[str], pairs: Sequence[Pair]) -> list[Comparison]:
+def _compared(contests: Sequence[Contest], metrics: Sequence[str], pairs: Sequence[Pair]) -> list[Comparison]:
+    """Compare pairs by each metric, and say what is left out."""
     from lifelong.reporting.statistics.comparison import adjusted, compare
     from lifelong.reporting.text.holes import holes
 
-    found = []
+    compared = []
     for metric in metrics:
-        comparisons = compare(field, metric, pairs)
-        found += adjusted(comparisons) if len(pairs) > 1 else comparisons
-    for sentence in holes(found, field, metrics, list(dict.fromkeys(label for pair in pairs for label in pair))):
+        comparisons = compare(contests, metric, pairs)
+        compared += adjusted(comparisons) if len(pairs) > 1 else comparisons
+    for sentence in holes(compared, contests, metrics, list(dict.fromkeys(label for pair in pairs for label in pair))):
         say(sentence)
-    if not found:
+    if not compared:
         raise UsageError("nothing to compare: no two of them have a value for the same seed of the same scenario")
-    return found
+    return compared
 
 
-def _print(
-    field: Sequence[Contest],
-    comparisons: Sequence[Comparison],
-    everyone: bool,
-    corrected: bool,
-    form: Form,
-    output: Path | None,
-) -> None:
-    from lifelong.reporting.text.comparisons import print_comparisons, print_matrices, render_comparisons
-
-    order = _order(field, dict.fromkeys(one.metric for one in comparisons)) if everyone else None
-    if form is not Form.table:
-        write_out(output, render_comparisons(comparisons, cast("Format", form.value), corrected, order))
-    elif order:
-        print_matrices(stdout(), comparisons, order)
-    else:
-        print_comparisons(stdout(), comparisons, corrected)
-
-
-def _order(field: Sequence[Contest], metrics: Iterable[str]) -> Order:
-    """By metric and scenario, everyone from the best to the last."""
+def _order(contests: Sequence[Contest], metrics: Iterable[str]) -> Order:
+    """Everyone from the best to the last, by metric and scenario."""
     from lifelong.reporting.statistics.standings import standings
 
-    tables = [(metric, table) for metric in metrics for table in standings(field, [metric])]
+    tables = [(metric, table) for metric in metrics for table in standings(contests, [metric])]
     return {(metric, table.scenario): [row.strategy for row in table.rows] for metric, table in tables}
 
 
-def _print_claims(
-    field: Sequence[Contest], board: Board, metrics: Sequence[str], form: Form, output: Path | None
-) -> None:
+def _claims(contests: Sequence[Contest], board: Board, metrics: Sequence[str], form: Form) -> Report:
+    """Compare both sides of each claim of a board that has records of them."""
     from lifelong.reporting.statistics.scores import labels_of
-    from lifelong.reporting.text.claims import print_claims, render_claims
-    from lifelong.reporting.text.comparisons import render_comparisons
+    from lifelong.reporting.text.claims import claims_report
 
     if not board.claims:
-        raise UsageError(f"board {board.name} states no claims; it would as claims = [[strategy, control, what helps]]")
+        raise UsageError(
+            f"board {board.name} states no claims; a board states them as claims = [[strategy, control, what helps]]"
+        )
     claims = {}
     for strategy, control, claim in board.claims:
-        first, second = labels_of(strategy, field), labels_of(control, field)
+        first, second = labels_of(strategy, contests), labels_of(control, contests)
         if len(first) == len(second) == 1:
             claims[first[0], second[0]] = claim
         else:
             say(f"no records to tell {strategy!r} from {control!r} by; or several, and the claim does not say which")
     if not claims:
         raise UsageError(f"nothing to compare: no claim of board {board.name} has records of both sides")
-    comparisons = _compared(field, metrics, list(claims))
-    if form is Form.table:
-        print_claims(stdout(), comparisons, claims)
-    elif form is Form.md:
-        write_out(output, render_claims(comparisons, claims))
-    else:
-        write_out(output, render_comparisons(comparisons, cast("Format", form.value), len(claims) > 1))
+    comparisons = _compared(contests, metrics, list(claims))
+    return claims_report(comparisons, claims, "terminal" if form is Form.table else "markdown")
 
 
-def _print_front(
-    field: Sequence[Contest], strategies: Sequence[str], metrics: Sequence[str], form: Form, output: Path | None
-) -> None:
+def _front(contests: Sequence[Contest], strategies: Sequence[str], metrics: Sequence[str]) -> Report:
+    """Find the Pareto front of each scenario, of the strategies that are named or of all."""
     from lifelong.reporting.statistics.pareto import front
     from lifelong.reporting.statistics.scores import all_labels
     from lifelong.reporting.statistics.standings import standings
-    from lifelong.reporting.text.fronts import print_front, render_front
+    from lifelong.reporting.text.fronts import front_report
     from lifelong.reporting.text.holes import not_run
 
     if len(metrics) < 2:
-        raise UsageError("--pareto: name two metrics or more, as accuracy,parameters")
-    chosen = {_entrant(name, field) for name in strategies} or set(all_labels(field))
-    for sentence in not_run(field, sorted(chosen)):
+        raise UsageError("--pareto: name two metrics or more, for example accuracy,parameters")
+    chosen = {_entrant(name, contests) for name in strategies} or set(all_labels(contests))
+    for sentence in not_run(contests, sorted(chosen)):
         say(sentence)
     fronts = {}
-    for table in standings(field, metrics):
+    for table in standings(contests, metrics):
         points = [point for point in front(table, metrics) if point.row.strategy in chosen]
         without = chosen - {point.row.strategy for point in points}
         if absent := [row.strategy for row in table.rows if row.strategy in without and row.n + row.failures]:
@@ -209,10 +193,4 @@ def _print_front(
             fronts[table.scenario] = points
     if not fronts:
         raise UsageError("nothing to compare: nobody has all of these metrics")
-    if form is Form.table:
-        print_front(stdout(), fronts, metrics)
-    else:
-        write_out(output, render_front(fronts, metrics, cast("Format", form.value)))
-
-
-__all__ = ["compare"]
+    return front_report(fronts, metrics)

@@ -1,11 +1,15 @@
-"""Options that several commands share. Light to import, as `lifelong.cli` is."""
+"""The options of the commands, each written once. Light to import, as `lifelong.cli` is."""
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
 
 class Form(StrEnum):
+    """How results are written."""
+
     table = "table"
     md = "md"
     csv = "csv"
@@ -23,35 +29,157 @@ class Form(StrEnum):
     jsonl = "jsonl"
 
 
-BoardName = Annotated[str, typer.Argument(metavar="BOARD", help="A board's name, or a .toml file.")]
+RESULTS = Path("results")
+
+PLACE = "A folder of records, a tree of them, or a published file: .jsonl or .jsonl.gz."
+
+BoardName = Annotated[str, typer.Argument(metavar="BOARD", help="The board's name, or a .toml file.")]
 Strategies = Annotated[
-    list[str] | None, typer.Option("--strategy", help="Only this strategy, or file.py:name. May be given again.")
+    list[str] | None,
+    typer.Option("--strategy", metavar="NAME", help="Only this strategy, or file.py:name. Repeatable."),
 ]
-Scenarios = Annotated[list[str] | None, typer.Option("--scenario", help="Only this scenario. May be given again.")]
-Seeds = Annotated[str, typer.Option("--seeds", help="Instead of the board's: 0-4, or 0,2,5.")]
+Scenarios = Annotated[
+    list[str] | None,
+    typer.Option("--scenario", metavar="NAME", help="Only this scenario, or file.py:name. Repeatable."),
+]
+Seeds = Annotated[str, typer.Option("--seeds", metavar="SEEDS", help="Seeds, if not the board's: 0-4, or 0,2,5.")]
 Sets = Annotated[
     list[str] | None,
     typer.Option(
-        "--set",
-        help="A parameter, as ewc.ewc_lambda=0.4, budget.epochs=2 or digits-task.ewc.ewc_lambda=1; or a .toml file.",
+        "--set", metavar="NAME=VALUE", help="A parameter: ewc.ewc_lambda=0.4, or budget.epochs=2. Repeatable."
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", help="The folder of records.")]
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option("--metric", help="Instead of the board's; the first two rank. May be given again."),
+    typer.Option("--metric", metavar="NAME", help="A metric, if not the board's. Repeatable; the first two rank."),
 ]
-Published = Annotated[Path | None, typer.Option("--from", help="Published records, as jsonl, instead of the folder's.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Runs at a time; one for each core by default.")]
-Timeout = Annotated[str, typer.Option("--timeout", help="Kill a run after this long: 90s, 5m, 2h.")]
-Data = Annotated[Path | None, typer.Option("--data", help="The folder of data sets; else LIFELONG_DATA.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, or cuda:0.")]
-RESULTS = Path("results")
+Forms = Annotated[Form, typer.Option("--format", metavar="FORM", help="The form: table, md, csv or json.")]
+Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="The file to write; .gz compresses it.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, metavar="N", help="Runs at a time; one for each core by default.")
+]
+Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The data sets; LIFELONG_DATA by default.")]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What part of a board, under what settings."""
+
+    strategy: Strategies = None
+    scenario: Scenarios = None
+    seeds: Seeds = ""
+    settings: Sets = None
+
+    @property
+    def wishes(self) -> Wishes:
+        """What these options ask for beside the board."""
+        return _wishes(self, self.strategy or ())
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The same for commands that choose strategies in another way."""
+
+    scenario: Scenarios = None
+    seeds: Seeds = ""
+    settings: Sets = None
+
+    @property
+    def wishes(self) -> Wishes:
+        """What these options ask for beside the board."""
+        return _wishes(self, ())
+
+
+def _wishes(options: Part | Streams, strategies: Iterable[str]) -> Wishes:
+    from lifelong.boards.plan import Wishes
+
+    return Wishes(tuple(options.scenario or ()), tuple(strategies), options.seeds, tuple(options.settings or ()))
+
+
+@dataclass(frozen=True)
+class Own:
+    """Where one's own records are."""
+
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder of records.")] = RESULTS
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which records to show. Published ones stand in where there are no own ones, unless a place is named."""
+
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Your records; by default results, or the published."),
+    ] = None
+    published: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="A file of published records.")] = (
+        None
+    )
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How to run, as far as that changes no result."""
+
+    workers: Workers = None
+    timeout: Annotated[
+        str, typer.Option("--timeout", metavar="TIME", help="Kill a run after this long: 90s, 5m, 2h.")
+    ] = ""
+    data: Data = None
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="The device: auto, cpu, or cuda:0.")] = "auto"
+
+    @property
+    def timeout_s(self) -> float | None:
+        """`--timeout` in seconds; None where it is not given.
+
+        Raises:
+            UsageError: if it is no duration, or zero.
+        """
+        seconds = duration("--timeout", self.timeout) if self.timeout else None
+        if seconds == 0:
+            raise UsageError(f"--timeout {self.timeout!r}: leaves no time to run; leave it out for no limit")
+        return seconds
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take options in dataclasses, of which typer knows nothing: each field becomes an option.
+
+    >>> @spread
+    ... def count(board: str, machine: Machine) -> None: ...
+    >>> list(inspect.signature(count).parameters)
+    ['board', 'workers', 'timeout', 'data', 'device']
+    """
+    bundles: dict[str, type[Any]] = {}
+    options: list[inspect.Parameter] = []
+    for option in inspect.signature(command, eval_str=True).parameters.values():
+        if is_dataclass(bundle := option.annotation) and isinstance(bundle, type):
+            bundles[option.name] = bundle
+            hints = get_type_hints(bundle, include_extras=True)
+            options += [
+                inspect.Parameter(
+                    field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+                )
+                for field in fields(bundle)
+            ]
+        else:
+            options.append(option.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        for name, bundle in bundles.items():
+            given[name] = bundle(**{field.name: given.pop(field.name) for field in fields(bundle)})
+        command(**given)
+
+    called.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined] # what typer reads
+    called.__annotations__ = {option.name: option.annotation for option in options}
+    return called
 
 
 def duration(option: str, text: str) -> float:
-    """`90`, `90s`, `5m`, `2h` or `1d` in seconds.
+    """Return `90`, `90s`, `5m`, `2h` or `1d` in seconds.
+
+    >>> duration("--timeout", "5m")
+    300.0
 
     Raises:
         UsageError: if it is none of these.
@@ -60,22 +188,3 @@ def duration(option: str, text: str) -> float:
     if match is None:
         raise UsageError(f"{option} {text!r}: write it as 90s, 5m or 2h")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
-
-
-def timeout_of(text: str) -> float | None:
-    """`--timeout` in seconds; None where it is not given.
-
-    Raises:
-        UsageError: if it is no duration, or none at all.
-    """
-    seconds = duration("--timeout", text) if text else None
-    if seconds == 0:
-        raise UsageError(f"--timeout {text!r}: leaves no time to run; leave it out for no limit")
-    return seconds
-
-
-def wishes_of(strategy: list[str] | None, scenario: list[str] | None, seeds: str, settings: list[str] | None) -> Wishes:
-    """What a command's options ask for beside the board."""
-    from lifelong.boards.plan import Wishes
-
-    return Wishes(tuple(scenario or ()), tuple(strategy or ()), seeds, tuple(settings or ()))

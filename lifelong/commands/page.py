@@ -1,4 +1,4 @@
-"""`lifelong page`: a board to look at."""
+"""The command `lifelong page`: a board to look at."""
 
 from __future__ import annotations
 
@@ -7,45 +7,30 @@ from typing import Annotated
 
 import typer
 
-from lifelong.commands.common import contests_of, metrics_of, say, write_out
-from lifelong.commands.options import (
-    RESULTS,
-    BoardName,
-    Metrics,
-    Out,
-    Published,
-    Scenarios,
-    Seeds,
-    Sets,
-    Strategies,
-    wishes_of,
-)
+from lifelong.commands.console import say, write_out
+from lifelong.commands.options import BoardName, Metrics, Part, Source, spread
+from lifelong.commands.records import metrics_of, results_of
 from lifelong.errors import UsageError
 
 
+@spread
 def page(
     board: BoardName,
-    strategy: Strategies = None,
-    scenario: Scenarios = None,
-    seeds: Seeds = "",
-    settings: Sets = None,
-    out: Out = RESULTS,
+    part: Part,
+    source: Source,
     metric: Metrics = None,
-    published: Published = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The file to write; BOARD.html by default.")
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="The file to write. BOARD.html by default.")
     ] = None,
 ) -> None:
     """Write a board's results as one HTML file, which needs no network."""
     from lifelong.reporting.page.write import page as written
 
-    plan, contests = contests_of(board, wishes_of(strategy, scenario, seeds, settings), out, published)
-    if not contests:
+    results = results_of(board, part.wishes, source)
+    if not results.records:
         raise UsageError(f"there is nothing to show of {board}")
-    file = output or Path(f"{plan.board.name}.html")
-    html = written(board, plan, contests, metrics_of(metric, plan.board))
+    file = output or Path(f"{results.board.name}.html")
+    origin = f"records {results.origin}" if results.origin else ""
+    html = written(board, results.plan, results.contests(), metrics_of(metric, results.board), origin)
     write_out(file, html)
     say(f"wrote {file}, {len(html.encode()) / 1e6:.1f} MB")
-
-
-__all__ = ["page"]

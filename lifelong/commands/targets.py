@@ -2,66 +2,44 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
-
-import typer
-
-from lifelong.commands.common import check_form, contests_of, stdout, write_out
-from lifelong.commands.options import (
-    RESULTS,
-    BoardName,
-    Form,
-    Out,
-    Published,
-    Scenarios,
-    Seeds,
-    Sets,
-    Strategies,
-    wishes_of,
-)
+from lifelong.commands.console import answer, check_form
+from lifelong.commands.options import BoardName, Form, Forms, Output, Source, Strategies, Streams, spread
+from lifelong.commands.records import results_of
 from lifelong.errors import UsageError
 
-if TYPE_CHECKING:
-    from lifelong.reporting.text.rankings import Format
 
-
+@spread
 def targets(
     board: BoardName,
+    streams: Streams,
+    source: Source,
     strategy: Strategies = None,
-    scenario: Scenarios = None,
-    seeds: Seeds = "",
-    settings: Sets = None,
-    out: Out = RESULTS,
-    published: Published = None,
-    form: Annotated[Form, typer.Option("--format", help="table, md, csv or json.")] = Form.table,
-    output: Annotated[Path | None, typer.Option("--output", help="Write to this file.")] = None,
+    form: Forms = Form.table,
+    output: Output = None,
 ) -> None:
-    """Compare a board's runs with published numbers: which are reproduced, and how to run each again."""
+    """Compare a board's runs with published numbers.
+
+    Says which numbers are reproduced, and in files also how to run each again.
+    """
     check_form(form, output)
     from lifelong.registry import strategies
     from lifelong.reporting.page.reproduce import command_for
-    from lifelong.reporting.statistics.targets import outcomes
-    from lifelong.reporting.text.targets import print_targets, render_targets
+    from lifelong.reporting.statistics.reproduction import outcomes
+    from lifelong.reporting.text.reproduction import target_report
 
     wanted = {strategies.get(name).name for name in strategy or ()}
-    plan, contests = contests_of(board, wishes_of(None, scenario, seeds, settings), out, published)
-    if not plan.board.targets:
+    results = results_of(board, streams.wishes, source)
+    if not results.board.targets:
         raise UsageError(
-            f"board {plan.board.name} has no targets; it would as [[targets]], each with scenario, strategy, value, "
-            "tolerance and source"
+            f"board {results.board.name} has no targets; a board states them as [[targets]], each with scenario, "
+            "strategy, value, tolerance and source"
         )
-    cells = [cell for cell in plan.cells if not wanted or cell.strategy.name in wanted]
-    found = outcomes(plan.board.targets, cells, contests)
-    if not found:
-        raise UsageError(f"board {plan.board.name} has no targets for these strategies on these scenarios")
-    if form is Form.table:
-        print_targets(stdout(), found)
-        return
-    specs = [one.spec for one in found if one.spec]
-    command = command_for(board, plan, specs, seeds)
-    commands = [command(one.spec) if one.spec else None for one in found]
-    write_out(output, render_targets(found, commands, cast("Format", form.value)))
-
-
-__all__ = ["targets"]
+    cells = [cell for cell in results.plan.cells if not wanted or cell.strategy.name in wanted]
+    told = outcomes(results.board.targets, cells, results.contests())
+    if not told:
+        raise UsageError(f"board {results.board.name} has no targets for these strategies on these scenarios")
+    commands: list[str | None] = [None] * len(told)  # a terminal has no place for them
+    if form is not Form.table:
+        command = command_for(board, results.plan, [one.spec for one in told if one.spec], streams.seeds)
+        commands = [command(one.spec) if one.spec else None for one in told]
+    answer(target_report(told, commands), form, output)

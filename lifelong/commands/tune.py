@@ -9,19 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lifelong.commands.common import RESUMES, say, stderr, stdout, stoppable, write_out, writing_to
-from lifelong.commands.options import (
-    BoardName,
-    Data,
-    Device,
-    Scenarios,
-    Sets,
-    Strategies,
-    Timeout,
-    Workers,
-    timeout_of,
-    wishes_of,
-)
+from lifelong.commands.console import RESUMES, answer, say, stderr, stoppable, write_out, writing_to
+from lifelong.commands.options import BoardName, Machine, Scenarios, Sets, Strategies, spread
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,66 +26,77 @@ TUNING = Path("tuning")
 
 
 class TuningProtocol(StrEnum):
+    """How much of a stream a trial sees."""
+
     first = "first"
     validation = "validation"
 
 
+@spread
 def tune(
     board: BoardName,
+    machine: Machine,
     strategy: Strategies = None,
     scenario: Scenarios = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Of each strategy; else the board's, or 20.")] = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="Of each trial; else the board's, or 100-101.")] = "",
+    trials: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Trials of each; the board's, or 20, by default.")
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option("--seeds", metavar="SEEDS", help="Seeds of a trial; the board's, or 100-101, by default.")
+    ] = "",
     protocol: Annotated[
-        TuningProtocol | None, typer.Option(help="A trial sees the first three experiences, or the whole stream.")
+        TuningProtocol | None,
+        typer.Option(metavar="NAME", help="A trial sees the first three experiences (first), or all (validation)."),
     ] = None,
     settings: Sets = None,
-    out: Annotated[Path, typer.Option("--out", help="The folder of studies and of their runs' records.")] = TUNING,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder of studies and their runs.")] = TUNING,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Write the parameters here; else to tuned.toml in the folder.")
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="The file to write; tuned.toml in that folder by default."),
     ] = None,
-    workers: Workers = None,
-    timeout: Timeout = "",
-    data: Data = None,
-    device: Device = "auto",
 ) -> None:
-    """Choose strategies' parameters on training samples held out, never on test data. Running it again goes on."""
+    """Choose strategies' parameters on training samples held out.
+
+    Test data are never used, and each strategy gets the same effort. The same command goes on where it was stopped.
+    """
     try:
         import optuna
     except ImportError:
         raise UsageError("tuning needs Optuna: pip install 'lifelong[tune]'") from None
     from lifelong.boards.board import load_board
+    from lifelong.boards.plan import Wishes
     from lifelong.records.store import Store
     from lifelong.running.launch import Options
-    from lifelong.tuning.outcome import as_toml, outcome_of, print_outcomes
+    from lifelong.tuning.outcome import as_toml, outcome_of, outcome_report
     from lifelong.tuning.studies import studies_of
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     loaded = load_board(board)
     effort = _effort(loaded, trials, seeds, protocol)
     store = Store(out.expanduser(), loaded.name)
-    options = Options(workers, timeout_of(timeout), data=data, device=device, wandb="off")
-    studies, skipped = studies_of(loaded, wishes_of(strategy, scenario, "", settings), effort, store, options)
+    options = Options(machine.workers, machine.timeout_s, data=machine.data, device=machine.device, wandb="off")
+    wishes = Wishes(tuple(scenario or ()), tuple(strategy or ()), set=tuple(settings or ()))
+    studies, skipped = studies_of(loaded, wishes, effort, store, options)
     for reason in skipped:
         say(f"skipped: {reason}")
     _make_trials(studies, options, loaded.name)
     outcomes = [outcome_of(study) for study in studies]
-    print_outcomes(stdout(), outcomes)
+    answer(outcome_report(outcomes))
     for one in outcomes:
         for failure in dict.fromkeys(one.failures):
             say(f"{one.study.scenario} · {one.study.strategy.name}: {failure}")
     output = output or store.root / "tuned.toml"
     write_out(output, as_toml(outcomes, effort))
-    say(f"now: {_next(board, wishes_of(strategy, scenario, '', settings), output)}")
+    say(f"now: {_next(board, wishes, output)}")
     if any(one.chosen is None for one in outcomes):
         raise typer.Exit(1)
 
 
 def _effort(board: Board, trials: int | None, seeds: str, protocol: TuningProtocol | None) -> Tuning:
-    """The board's own, with what the user wants otherwise.
+    """The board's effort, except where the user asks for another.
 
     Raises:
-        UsageError: if that is out of range.
+        UsageError: if what is asked for is out of range.
     """
     from pydantic import ValidationError
 
@@ -113,11 +113,11 @@ def _effort(board: Board, trials: int | None, seeds: str, protocol: TuningProtoc
 
 
 def _make_trials(studies: Sequence[Study], options: Options, board: str) -> None:
-    """Make what trials are missing, shown while they run.
+    """Make the trials that are missing, and show them while they run.
 
     Raises:
-        UsageError: if it cannot be done; nothing has been trained by then, or what is done is kept.
-        Exit: if it was stopped; what is done is kept.
+        UsageError: if it cannot be done; what is done by then is kept.
+        Exit: if it was stopped; what is done by then is kept.
     """
     from lifelong.reporting.text.progress import display
     from lifelong.running.launch import worker_count
@@ -134,10 +134,7 @@ def _make_trials(studies: Sequence[Study], options: Options, board: str) -> None
 
 
 def _next(board: str, wishes: Wishes, output: Path) -> str:
-    """The command that runs the board with what was chosen."""
+    """The command that runs the board with the parameters that were chosen."""
     flags = [("--strategy", name) for name in wishes.strategies] + [("--scenario", name) for name in wishes.scenarios]
     flags += [("--set", value) for value in (*wishes.set, str(output))]
     return shlex.join(["lifelong", "run", board, *(word for flag in flags for word in flag)])
-
-
-__all__ = ["tune"]

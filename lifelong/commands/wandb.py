@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,26 +9,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lifelong.commands.common import protocols, say, stderr, stoppable
+from lifelong.commands.console import say, say_outcomes, stderr, stoppable
+from lifelong.commands.records import protocols
 from lifelong.errors import UsageError
 
 if TYPE_CHECKING:
     from lifelong.records.record import Record
 
-wandb_app = typer.Typer(no_args_is_help=True, help="Records and Weights & Biases.")
+wandb_app = typer.Typer(no_args_is_help=True, help="Send records to Weights & Biases, and read them back.")
 
 
 @wandb_app.command("push")
 def push_(
     place: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A folder of records, as results/digits-v1, or a published file.")
+        Path, typer.Argument(metavar="DIR", help="A folder of records: results/digits-v1; or a published file.")
     ],
-    offline: Annotated[bool, typer.Option("--offline", help="Write W&B's files only.")] = False,
-    project: Annotated[str, typer.Option(help="The W&B project.")] = "lifelong",
-    entity: Annotated[str, typer.Option(help="The user or team whose project it is; by default yours.")] = "",
-    again: Annotated[bool, typer.Option("--again", help="Send what is there already, too.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Write W&B's files, and send nothing.")] = False,
+    project: Annotated[str, typer.Option(metavar="NAME", help="The W&B project.")] = "lifelong",
+    entity: Annotated[str, typer.Option(metavar="NAME", help="Whose project it is; yours by default.")] = "",
+    again: Annotated[bool, typer.Option("--again", help="Send also what is there already.")] = False,
 ) -> None:
-    """Make the W&B runs from records alone. Running it again sends what is missing or has changed."""
+    """Send records to W&B, a run for each.
+
+    The same command again sends what is missing or has changed.
+    """
     from lifelong.reporting.wandb.push import push
 
     records = _records(place.expanduser())
@@ -55,16 +58,16 @@ def push_(
 
 
 def _records(place: Path) -> list[Record]:
-    """Every record in a place, each once."""
+    """The records in a place, each once."""
     from lifelong.records.sources import find
     from lifelong.reporting.wandb.record import run_id
 
     records: dict[str, Record] = {}
-    for found in find(place):
-        if found.record is None:
-            say(f"{found.where} is no record ({found.reason}); left out")
+    for one in find(place):
+        if one.record is None:
+            say(f"{one.where} is no record ({one.reason}); left out")
         else:
-            records[run_id(found.record)] = found.record
+            records[run_id(one.record)] = one.record
     if not records:
         raise UsageError(f"no records in {place}")
     return list(records.values())
@@ -72,11 +75,16 @@ def _records(place: Path) -> list[Record]:
 
 @wandb_app.command("pull")
 def pull_(
-    out: Annotated[Path, typer.Option("--out", help="The folder to put them into, as --out of 'lifelong run'.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to put them into: --out of run.")],
     source: Annotated[str, typer.Argument(metavar="[ENTITY/PROJECT]", help="The W&B project.")] = "",
-    folder: Annotated[Path | None, typer.Option(help="Instead: the folder with the files of offline runs.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Read the files of offline runs in this folder instead.")
+    ] = None,
 ) -> None:
-    """Read W&B runs back into records, where they carry one. Nothing is overwritten; conflicts are kept and told."""
+    """Read W&B runs back into records.
+
+    Nothing is overwritten. Where two results of one run differ, both are kept, and you are told.
+    """
     from lifelong.reporting.wandb.access import split_project
     from lifelong.reporting.wandb.pull import pull, pull_offline
 
@@ -84,24 +92,18 @@ def pull_(
         raise UsageError("pull from where? name a W&B project as ENTITY/PROJECT, or give --folder DIR")
     into = out.expanduser()
     runs = pull(*split_project(source), into) if folder is None else pull_offline(folder.expanduser(), into)
-    outcomes: Counter[str] = Counter()
     with stderr().status("reading runs"):
-        for run in runs:
-            outcomes[run.outcome] += 1
-            if run.told:
-                say(run.told)
-    counts = ", ".join(f"{count} {name}" for name, count in outcomes.items())
-    say(f"{outcomes.total()} runs read" + (f": {counts}" if counts else ""))
-    if outcomes["conflict"] or outcomes["damaged"]:
-        raise typer.Exit(1)
+        say_outcomes("runs", runs)
 
 
 @wandb_app.command("workspace")
 def workspace_(
     target: Annotated[str, typer.Argument(metavar="ENTITY/PROJECT", help="The W&B project.")],
-    board: Annotated[str, typer.Option("--board", help="One view for each scenario of this board.")] = "",
+    board: Annotated[
+        str, typer.Option("--board", metavar="BOARD", help="Save one view for each scenario of this board.")
+    ] = "",
 ) -> None:
-    """Save views that compare strategies: accuracy and forgetting over experiences, growth, cost."""
+    """Save views in W&B that compare strategies."""
     from lifelong.reporting.wandb.access import split_project
     from lifelong.reporting.wandb.workspace import save, workspace
 
@@ -111,6 +113,7 @@ def workspace_(
 
 
 def _choices(board: str) -> list[dict[str, str]]:
+    """What each view shows: everything, or a scenario of a board."""
     if not board:
         return [{}]
     from lifelong.boards.board import load_board
@@ -122,7 +125,7 @@ def _choices(board: str) -> list[dict[str, str]]:
 
 @contextmanager
 def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal; elsewhere a line for each tenth."""
+    """Show progress: a bar on a terminal, elsewhere a line for each tenth."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = stderr()
@@ -133,6 +136,3 @@ def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done: progress.update(task, completed=done)
-
-
-__all__ = ["wandb_app"]

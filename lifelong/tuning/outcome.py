@@ -1,4 +1,4 @@
-"""What studies have come to: as values for `lifelong run --set`, and as a table."""
+"""What studies have come to: values for `lifelong run --set`, and a table."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from lifelong.boards.tuning import Tuning
 from lifelong.records.entries import Tuned
 from lifelong.reporting.text.numbers import write
-from lifelong.reporting.text.words import NONE
+from lifelong.reporting.text.table import NONE, Column, Report, Row, Table
 from lifelong.tuning.study import Parameters, Study
 
 
@@ -24,12 +19,12 @@ class StudyOutcome:
     """What a study has come to.
 
     Attributes:
-        study: with all its trials made.
-        tried: how many trials.
-        failures: why trials failed, one sentence each.
+        study: the study, all of whose trials have been made.
+        tried: the number of its trials.
+        failures: why trials failed, a sentence each.
         chosen: the parameters of the best trial, of equal ones the first; None where all have failed.
-        value: average accuracy on the samples held out, of those; None where all have failed.
-        default: the same of the first trial, with the board's own parameters; None where it has failed.
+        value: their average accuracy on the samples held out; None where all have failed.
+        default: that of the first trial, which has the board's own parameters; None where it has failed.
     """
 
     study: Study
@@ -41,7 +36,7 @@ class StudyOutcome:
 
 
 def outcome_of(study: Study) -> StudyOutcome:
-    """What a study has come to, all of whose trials have been made."""
+    """Return what a study has come to, once all its trials have been made."""
     trials = study.done
     sound = [trial for trial in trials if "failed" not in trial.user_attrs]
     best = max(sound, key=lambda trial: (trial.value, -trial.number), default=None)
@@ -55,20 +50,18 @@ def outcome_of(study: Study) -> StudyOutcome:
     )
 
 
-def print_outcomes(console: Console, outcomes: Iterable[StudyOutcome]) -> None:
-    """A row for each study."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("scenario", "strategy"):
-        table.add_column(name, overflow="fold")
-    for number in ("trials", "failed", "best ↑", "default ↑"):
-        table.add_column(number, justify="right")
-    table.add_column("chosen", overflow="fold")
-    for one in outcomes:
-        values = (NONE if value is None else write(value, "fraction") for value in (one.value, one.default))
-        names = (one.study.scenario, one.study.strategy.name)
-        chosen = ", ".join(f"{name} = {_short(value)}" for name, value in (one.chosen or {}).items())
-        table.add_row(*map(Text, (*names, str(one.tried), str(len(one.failures)), *values, chosen or NONE)))
-    console.print(table)
+def outcome_report(outcomes: Iterable[StudyOutcome]) -> Report:
+    """Tell what studies have come to, a row for each."""
+    names = [Column("scenario", "name"), Column("strategy", "name")]
+    numbers = [Column(heading, right=True) for heading in ("trials", "failed", "best ↑", "default ↑")]
+    return Report([Table([*names, *numbers, Column("chosen", "text")], list(map(_row, outcomes)))])
+
+
+def _row(one: StudyOutcome) -> Row:
+    values = (NONE if value is None else write(value, "fraction") for value in (one.value, one.default))
+    chosen = ", ".join(f"{name} = {_short(value)}" for name, value in (one.chosen or {}).items())
+    counts = (str(one.tried), str(len(one.failures)))
+    return Row([one.study.scenario, one.study.strategy.name, *counts, *values, chosen or NONE])
 
 
 def _short(value: object) -> str:
@@ -76,7 +69,7 @@ def _short(value: object) -> str:
 
 
 def as_toml(outcomes: Sequence[StudyOutcome], tuning: Tuning) -> str:
-    """The parameters that were chosen, and from what study each is, as `lifelong run --set FILE.toml` reads them."""
+    """Write the parameters that were chosen, and the study behind each, for `lifelong run --set FILE.toml`."""
     chosen = [(one, told) for one in outcomes if (told := tuned(one, tuning)) is not None]
     values = [_table((one.study.scenario, one.study.strategy.name), told.chosen) for one, told in chosen]
     studies = [
@@ -87,7 +80,7 @@ def as_toml(outcomes: Sequence[StudyOutcome], tuning: Tuning) -> str:
 
 
 def tuned(outcome: StudyOutcome, tuning: Tuning) -> Tuned | None:
-    """What the records of the chosen parameters' runs are to say of the study; None where nothing was chosen."""
+    """Return what records of runs with the chosen parameters say of the study; None where nothing was chosen."""
     if not outcome.chosen or outcome.value is None:
         return None
     return Tuned(
@@ -113,10 +106,7 @@ def _key(name: str) -> str:
 
 
 def _value(value: object) -> str:
-    """As TOML writes it, which is as JSON does, but for tables."""
+    """Write a value in TOML, which writes all but tables as JSON does."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(name)} = {_value(one)}" for name, one in value.items()) + " }"
     return json.dumps(value)
-
-
-__all__ = ["StudyOutcome", "as_toml", "outcome_of", "print_outcomes", "tuned"]

@@ -115,6 +115,3 @@ def _allows(values: list[Any], value: Any) -> bool:
     if not is_range(values):
         return value in values
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(values[0] <= value <= values[1])
-
-
-__all__ = ["Division"]

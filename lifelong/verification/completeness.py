@@ -167,6 +167,3 @@ def _coverage(plan: Plan) -> Iterator[Finding]:
 
 def _seeds(seeds: Sequence[int]) -> str:
     return ("seed " if len(seeds) == 1 else "seeds ") + ", ".join(map(str, seeds))
-
-
-__all__ = ["on_board"]

@@ -142,5 +142,3 @@ def _drifts(record: Record) -> Iterator[str]:
 
 
 CHECKS: tuple[Callable[[Record], Iterator[str]], ...] = (_growing, _live, _averages, _events, _drifts)
-
-__all__ = ["Evaluated", "contradictions"]

@@ -30,6 +30,3 @@ class Finding:
         for name in ("where", "what"):
             text = plain(getattr(self, name))
             object.__setattr__(self, name, text if len(text) <= LONGEST else text[: LONGEST - 3] + "...")
-
-
-__all__ = ["Finding", "Level"]

@@ -1,4 +1,4 @@
-"""How the findings of a verification are shown: for a person, grouped, and for a program, whole."""
+"""Shows the findings of a verification: to a person grouped, to a program whole."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ HEADS: dict[Level, tuple[str, str]] = {
     "note": ("Notes", "bold"),
 }
 LISTED = 20
-"""Of one kind, for a person."""
+"""Findings of one kind that a person is shown; more are counted."""
 NOT_CHECKED = (
-    "Not checked: whether data sets on this machine have the hashes that records tell; of rankings beside the records, "
-    "ranks, words, CSV and pages; whether anything was measured as it is told, which only --rerun can say."
+    "Not checked: whether data sets on this machine have the hashes that the records state; of rankings beside the "
+    "records, ranks, words, CSV and pages; whether anything was measured as stated, which only --rerun can tell."
 )
 AGREEMENT = (
-    "The same processor, versions, commit and device must give R, capacity and events bit for bit; others R to "
-    f"{TOLERANCE:g} in each entry."
+    "With the same processor, versions, commit and device, R, capacity and events must agree bit for bit; otherwise R "
+    f"must agree to {TOLERANCE:g} in each entry."
 )
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
-    """What fails first, each with its place; what else is said of several places is said once."""
+    """Print what fails first, each with its place; what else is said of several places is said once."""
     for level, (head, style) in HEADS.items():
         chosen = [finding for finding in findings if finding.level == level]
         if chosen:
@@ -60,23 +60,23 @@ def _lines(findings: Sequence[Finding], each: bool) -> list[str]:
 
 
 def print_rerun(console: Console, rerun: Rerun) -> None:
-    """One line."""
+    """Print a rerun in a line."""
     console.print(Text(f"{name(rerun)}: {verdict(rerun)}"), soft_wrap=True)
 
 
 def print_agreement(console: Console) -> None:
-    """How the verdicts on reruns were come to."""
+    """Print how the verdicts on reruns are reached."""
     console.print(Text(AGREEMENT, style="dim"), soft_wrap=True)
 
 
 def name(rerun: Rerun) -> str:
-    """`digits-class · ewc · seed 3`."""
+    """Name a rerun: `digits-class · ewc · seed 3`."""
     spec = rerun.record.spec
     return plain(f"{spec.scenario.name} · {spec.strategy.name} · seed {spec.seed}")
 
 
 def verdict(rerun: Rerun) -> str:
-    """The verdict with what it rests on."""
+    """Tell the verdict on a rerun, and what it rests on."""
     if rerun.verdict in ("identical", "failed"):
         return rerun.verdict + (f": {rerun.reason}" if rerun.reason else "")
     place = "here" if rerun.same_place else "on another machine, or with other versions"
@@ -84,7 +84,7 @@ def verdict(rerun: Rerun) -> str:
 
 
 def as_json(records: int, findings: Sequence[Finding], reruns: Sequence[Rerun]) -> str:
-    """All of it, for programs."""
+    """Write all of it as JSON, for programs."""
     content = {
         "records": records,
         "findings": [asdict(finding) for finding in findings],
@@ -102,6 +102,3 @@ def as_json(records: int, findings: Sequence[Finding], reruns: Sequence[Rerun]) 
         ],
     }
     return json.dumps(content, indent=2) + "\n"
-
-
-__all__ = ["as_json", "name", "print_agreement", "print_findings", "print_rerun", "verdict"]

@@ -56,6 +56,3 @@ def _told(found: Comparison) -> str:
     difference = found.difference
     interval = "" if difference.low is None else f" [{difference.low:+.3f}, {difference.high:+.3f}]"
     return f"average accuracy {difference.mean:+.3f}{interval} over {difference.n} seeds"
-
-
-__all__ = ["implausible"]

@@ -20,8 +20,9 @@ from lifelong.records.sources import rankings
 from lifelong.records.store import below
 from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import standings
-from lifelong.reporting.text.rankings import as_data, render
-from lifelong.reporting.text.words import escape, heading
+from lifelong.reporting.text.rankings import as_data, ranking_report
+from lifelong.reporting.text.render import escape, render
+from lifelong.reporting.text.words import heading
 from lifelong.verification.finding import Finding
 
 ROUNDING = 1e-9
@@ -67,7 +68,7 @@ def wrong(place: Path, boards: Mapping[str, Sequence[Contest]]) -> Iterator[Find
 def _recomputed(contests: Sequence[Contest], metrics: Sequence[str], as_text: bool) -> Rows:
     tables = standings(contests, metrics)
     if as_text:
-        return _in_markdown(render(tables, "md", metrics).encode()).rows
+        return _in_markdown(render(ranking_report(tables, metrics), "md").encode()).rows
     return _numbers(as_data(tables, metrics))
 
 
@@ -131,6 +132,3 @@ def _in_markdown(content: bytes) -> Ranking:
             rows[title, pairs[1][1]].update((name, cell) for name, cell in pairs[2:] if name != "#")
     names = dict.fromkeys(HEADINGS[name] for cells in rows.values() for name in cells if name in HEADINGS)
     return Ranking(tuple(names), rows)
-
-
-__all__ = ["wrong"]

@@ -137,6 +137,3 @@ def _place(record: Record) -> tuple[object, ...]:
     """What bits depend on."""
     told = record.provenance
     return told.versions, told.commit, told.cpu, told.device, told.threads
-
-
-__all__ = ["TOLERANCE", "Rerun", "Verdict", "choose", "compare", "rerun"]

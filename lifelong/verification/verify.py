@@ -94,6 +94,3 @@ def _known(record: Record) -> tuple[Evaluated | None, bool | None]:
 def _unsettled(place: Path) -> Iterator[Finding]:
     for path in below(place, "*.conflict-*"):
         yield Finding("conflicts", str(path), "another result of the same run: find out which is right")
-
-
-__all__ = ["Verification", "verify"]

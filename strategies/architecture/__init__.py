@@ -102,7 +102,7 @@ def ar1(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> Superv
     """
     from lifelong.workarounds.regularization import WorkingCWRStar
 
-    from .regularization.synaptic_intelligence import SynapticIntelligence
+    from ..regularization.synaptic_intelligence import SynapticIntelligence
 
     features = SynapticIntelligence(si_lambda, eps, exclude=["classifier"])
     return setup.naive(features, WorkingCWRStar(setup.model, freeze_remaining_model=False))

@@ -36,15 +36,16 @@ from lifelong.registry import scenarios, strategies
 from lifelong.reporting.text import rankings
 strategies.all(), scenarios.all()
 if what == "board":
-    from lifelong.commands.common import print_board
-    from lifelong.commands.options import wishes_of
+    from lifelong.boards.plan import Wishes
+    from lifelong.commands.board import print_board
+    from lifelong.commands.options import Form, Source
 else:
     import altair, vl_convert
     from lifelong.commands.page import page
     from lifelong.reporting.page import write
 started = time.perf_counter()
 if what == "board":
-    print_board("digits-v1", wishes_of(None, None, seeds, None), out, "json", (), None, output)
+    print_board("digits-v1", Wishes(seeds=seeds), Source(out), Form.json, (), output)
 else:
     page("digits-v1", output=output, seeds=seeds, out=out)
 seconds = time.perf_counter() - started

@@ -34,6 +34,42 @@ def test_a_pattern_chooses(ask: Ask) -> None:
     assert json.loads(ask("list", "scenarios", "x*", "--json").out) == []
 
 
+@pytest.mark.parametrize("kind", KNOWN)
+@pytest.mark.parametrize("columns", [80, 100])
+def test_a_list_is_at_most_a_screen_and_breaks_no_name(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, kind: str, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = ask("list", kind).out.splitlines()
+    assert len(lines) <= 45
+    assert max(map(len, lines)) <= columns
+    words = {word.strip("*,") for line in lines for word in line.split()}
+    assert set(KNOWN[kind]) <= words
+
+
+@pytest.mark.parametrize("kind", ["scenarios", "strategies"])
+def test_a_long_list_says_what_each_is(ask: Ask, kind: str) -> None:
+    long = ask("list", kind, "--long").out
+    for name, entry in KNOWN[kind].items():
+        line = next(line for line in long.splitlines() if line.split()[:1] == [name] and len(line.split()) > 1)
+        assert entry.summary[:40] in line
+    assert {entry.family for entry in KNOWN[kind].values()} <= set(long.split())
+
+
+@pytest.mark.parametrize("command", ["", "run", "board", "compare", "targets", "tune", "verify", "wandb push"])
+def test_help_is_at_most_a_screen(ask: Ask, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert len(ask(*command.split(), "--help").out.splitlines()) <= 40
+
+
+def test_parameters_are_told_once(ask: Ask) -> None:
+    shown = ask("show", "strategy", "ewc").out
+    known = json.loads(ask("show", "strategy", "ewc", "--json").out)
+    assert not {"Args:", "Parameters:"} & set(shown.split())
+    for parameter in known["parameters"]:
+        assert shown.count(parameter["explanation"]) == 1
+
+
 @pytest.mark.parametrize("kind", ["scenario", "strategy"])
 def test_show_tells_all_that_a_run_depends_on(ask: Ask, kind: str) -> None:
     entries: Any = scenarios.all() if kind == "scenario" else strategies.all()

@@ -12,7 +12,8 @@ from lifelong.contracts import Role
 from lifelong.records.record import Record
 from lifelong.reporting.statistics.scores import Contest, contests
 from lifelong.reporting.statistics.standings import standings
-from lifelong.reporting.text.rankings import render
+from lifelong.reporting.text.rankings import ranking_report
+from lifelong.reporting.text.render import render
 from lifelong.verification.recomputed import wrong
 
 METRICS = ("average_accuracy", "forgetting", "train_s")
@@ -44,14 +45,16 @@ def page(field: list[Contest], tmp_path: Path) -> Path:
     """A page of prose, with the rankings and a table of another kind in it."""
     path = tmp_path / "classic.md"
     other = "## Claims\n\n| strategy | control |\n| --- | --- |\n| naive | 0.9 |\n\n"
-    path.write_text(f"# Title\n\nProse | with bars.\n\n{other}" + render(standings(field, METRICS), "md", METRICS))
+    path.write_text(
+        f"# Title\n\nProse | with bars.\n\n{other}" + render(ranking_report(standings(field, METRICS), METRICS), "md")
+    )
     return path
 
 
 @pytest.fixture
 def data(field: list[Contest], tmp_path: Path) -> Path:
     path = tmp_path / "classic.json"
-    path.write_text(render(standings(field, METRICS), "json", METRICS))
+    path.write_text(render(ranking_report(standings(field, METRICS), METRICS), "json"))
     return path
 
 

@@ -1,7 +1,7 @@
-"""The charts of a board, as Vega-Lite: what to draw, of rows that `lifelong.reporting.charts.rows` makes.
+"""The charts of a board in Vega-Lite, drawn of the rows that `lifelong.reporting.charts.rows` makes.
 
-A specification names its data and holds none, so that figures and the page draw the same rows in the same way. Colour
-never stands alone: shapes, dashes or labels say the same.
+A specification names its data and holds none, so that figures and the page draw the same rows in the same way. Nothing
+is told by colour alone: shapes, dashes or labels say the same.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Chart:
     """One way to look at a board.
 
     Attributes:
-        name: in the names of files and parts of the page.
-        title: for a heading.
-        reading: one sentence on how to read it.
-        dataset: the name of its rows.
-        draw: makes it, of all rows that it is given.
-        where: which of its rows are for it, by the values of their fields.
+        name: stands in the names of files and of parts of the page.
+        title: a heading.
+        reading: tells in a sentence how to read it.
+        dataset: the name of the data set whose rows it draws.
+        draw: makes the chart of all rows that it is given.
+        where: chooses its rows from the data set, by the values of their fields.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Chart:
     where: Mapping[str, str] = field(default_factory=dict)
 
     def own(self, rows: Iterable[Row]) -> list[Row]:
-        """The rows of its data set that it draws."""
+        """Return the rows of its data set that it draws."""
         return [row for row in rows if all(row[name] == value for name, value in self.where.items())]
 
     def spec(self) -> dict[str, Any]:
-        """The Vega-Lite specification, without data and without a theme; as wide as what it stands in."""
+        """Return the Vega-Lite specification, without data and without a theme; as wide as its container."""
         drawn = self.draw().properties(
             data=alt.NamedData(self.dataset),
             width="container",
@@ -55,7 +55,7 @@ class Chart:
         for name, value in self.where.items():
             drawn = drawn.transform_filter(alt.datum[name] == value)
         spec: dict[str, Any] = drawn.to_dict()
-        del spec["config"]  # Altair's own
+        del spec["config"]  # Altair's own theme
         return spec
 
 
@@ -127,5 +127,3 @@ _ALL = (
 
 CHARTS: Mapping[str, Chart] = {chart.name: chart for chart in _ALL}
 """Every chart by its name, in the order of the page."""
-
-__all__ = ["CHARTS", "COSTS", "Chart"]

@@ -1,4 +1,4 @@
-"""How each chart is drawn: Vega-Lite over rows of `lifelong.reporting.charts.rows`, without data, size and theme."""
+"""Draws each chart: Vega-Lite over rows of `lifelong.reporting.charts.rows`, without data, size and theme."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from lifelong.reporting.charts.encodings import (
 )
 
 CELLS_WITH_NUMBERS = 12
-"""The experiences up to which the matrix's numbers are legible on a phone."""
+"""Experiences up to which the numbers in the matrix can be read on a phone."""
 
 WHOLE = "max(1, min(ceil(width / 40), floor(span(domain('x')))))"
-"""So many ticks that no two are less than one apart; Vega's own `tickMinStep` allows of one too many."""
+"""As many ticks as leave no two less than one apart. Vega's own `tickMinStep` allows one too many."""
 
 POINTS = 25
-"""The experiences up to which each has its point on a curve."""
+"""Experiences up to which each has a point on a curve."""
 
 VERDICTS = {
     # legible on white and on black
@@ -41,16 +41,16 @@ VERDICTS = {
     "too few seeds": ("cross", "#7f7f7f"),
 }
 APART = ("color", "shape")
-"""See `point_by_strategy`."""
+"""Channels in which layers have scales of their own: see `point_by_strategy`."""
 
 HEIGHT, LETTER = 340, 6.5
-"""Of the chart of costs, and of a letter's width in it, in pixels."""
+"""The height of the chart of costs, and the width of a letter in it, in pixels."""
 
 ROLES = ["contestant", "control", "floor", "ceiling", "reference"]
 
 
 def curves(title: str) -> alt.LayerChart:
-    """A metric so far over experiences, with bands."""
+    """Draw a metric so far over experiences, with bands for intervals."""
     highlight = alt.selection_point(name="highlight", fields=["strategy"], bind="legend")
     base = (
         alt.Chart()
@@ -86,7 +86,7 @@ def curves(title: str) -> alt.LayerChart:
 
 
 def matrix() -> alt.LayerChart:
-    """R of one run as a heat map."""
+    """Draw R of one run as a heat map."""
     base = (
         alt.Chart()
         .transform_joinaggregate(experiences="max(experience)")
@@ -131,7 +131,7 @@ def matrix() -> alt.LayerChart:
 
 
 def forgotten() -> alt.LayerChart:
-    """Forgetting by experience, dots with intervals, strategies side by side."""
+    """Draw forgetting by experience: dots with intervals, strategies side by side."""
     base = alt.Chart().encode(
         x=alt.X(
             "experience:O",
@@ -154,7 +154,7 @@ def forgotten() -> alt.LayerChart:
 
 
 def stream() -> alt.LayerChart:
-    """One run: accuracy with events above, capacity below; two parts of one height, so that they share an axis."""
+    """Draw one run: accuracy with events above, capacity below, on one axis of training steps."""
     axis = alt.Axis(grid=False, format="~s", labelOverlap=True, labelSeparation=6)
     base = alt.Chart().encode(x=alt.X("step:Q", title="Training step", axis=axis))
     y = alt.Y(
@@ -191,7 +191,7 @@ def stream() -> alt.LayerChart:
 
 
 def _events(base: alt.Chart, y: alt.Y) -> alt.Chart:
-    """Marks on the curve, those of one step above each other."""
+    """Marks on the curve; those of one step stand above each other."""
     key = legend(title="Structural events")  # without a title, a legend without entries is infinitely large
     drawn = (
         base.transform_filter(alt.datum.kind == "event")
@@ -218,7 +218,7 @@ def _events(base: alt.Chart, y: alt.Y) -> alt.Chart:
 
 
 def against(metric: RunMetric) -> alt.LayerChart:
-    """Accuracy against a cost, with the front."""
+    """Draw accuracy against a cost, with the Pareto front."""
     unit = " (s)" if metric.quantity == "seconds" else ""
     axis = alt.Axis(format="~g" if unit else "~s", labelOverlap=True, labelBound=True, grid=False)
     x = alt.X("x:Q", title=metric.title + unit, scale=alt.Scale(type="log", nice=False, padding=20), axis=axis)
@@ -252,6 +252,8 @@ def against(metric: RunMetric) -> alt.LayerChart:
 
 def _names(points: alt.Chart) -> alt.Chart:
     """Names above and to the left of points on a front, where no rival can be; stacked where they would meet."""
+    # from the right to the left: `free` is 1 where a name has room beside its right neighbour's, or is high above it;
+    # names that are not free join the stack of their neighbour, from whose highest point they are lifted
     across = (
         f"(width - 40) * log(datum.next / datum.x) / log(datum.last / datum.first) - {LETTER} * length(datum.after)"
     )
@@ -278,7 +280,7 @@ def _names(points: alt.Chart) -> alt.Chart:
 
 
 def differences() -> alt.LayerChart:
-    """A forest plot, as high as it has rows."""
+    """Draw paired differences as a forest plot, as high as it has rows."""
     base = alt.Chart().encode(
         y=alt.Y("strategy:N", sort=None, title=None, axis=alt.Axis(grid=True, labelLimit=limit(110, 220)))
     )
@@ -304,6 +306,3 @@ def differences() -> alt.LayerChart:
     )
     words = heading(f"{METRIC} + ' minus that of ' + datum.baseline", ["metric", "baseline"], "right")
     return layered(zero, bars, dots, words, height=alt.Step(18))
-
-
-__all__ = ["against", "curves", "differences", "forgotten", "matrix", "stream"]

@@ -1,4 +1,4 @@
-"""A board's charts as files for papers: SVG and PNG, and the same numbers as CSV beside them."""
+"""Writes a board's charts as files for papers: SVG and PNG, and the same numbers as CSV beside them."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from lifelong.reporting.statistics.scores import Contest, Entrant
 from lifelong.reporting.statistics.standings import Table, standings
 
 WIDTH = 560
-"""In points: a little more than the text of a page, so that words are of some 9 points in it."""
+"""The width of a figure in points: a little wider than a page's text, in which its words then have about 9 points."""
 
 PIXELS = 2
-"""Of a PNG, for each point."""
+"""Pixels of a PNG for each point."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart of certain rows."""
+    """A chart, and the rows that it draws."""
 
     name: str
-    """Of its files, without a suffix."""
+    """The name of its files, without a suffix."""
     chart: Chart
     rows: Sequence[Row]
 
     def files(self) -> dict[str, bytes]:
-        """The contents by name."""
+        """Return the contents of its files by their names."""
         spec = self.chart.spec() | {
             "datasets": {self.chart.dataset: list(self.rows)},
             "config": config("light") | {"background": BACKGROUND["light"]},
@@ -54,13 +54,13 @@ class Figure:
 
 
 def write_figures(board: str, contests: Sequence[Contest], metrics: Sequence[str], folder: Path) -> Iterator[Path]:
-    """Write every figure that there is something to draw of, and tell each file.
+    """Write every figure that has something to draw, and yield each file.
 
     Args:
         board: the board's name.
         contests: its records, arranged.
         metrics: names of `RUN_METRICS`, of which the first two rank.
-        folder: where to; made if it is missing.
+        folder: where to write; it is made if it is missing.
 
     Raises:
         UsageError: if a file cannot be written.
@@ -76,7 +76,7 @@ def write_figures(board: str, contests: Sequence[Contest], metrics: Sequence[str
 
 
 def figures(board: str, contests: Sequence[Contest], metrics: Sequence[str]) -> Iterator[Figure]:
-    """Each chart of each scenario, and the differences on all together; of single runs that of the best contestant."""
+    """Yield each chart of each scenario, and the differences on all; of single runs those of the best contestants."""
     tables = [standings([contest], metrics)[0] for contest in contests]
     for contest, table in zip(contests, tables, strict=True):
         lines = chosen(contest, _drawn(table))
@@ -91,37 +91,37 @@ def figures(board: str, contests: Sequence[Contest], metrics: Sequence[str]) -> 
     ranking = dict.fromkeys(metric for table in tables for metric in table.ranking)
     floors = [row.strategy for table in tables for row in table.rows if row.role == "floor"]
     for metric, floor in product(ranking, floors[:1]):
-        found = differences(contests, metric, floor)
-        for scenario in dict.fromkeys(row["scenario"] for row in found):
-            rows = [row for row in found if row["scenario"] == scenario]
+        compared = differences(contests, metric, floor)
+        for scenario in dict.fromkeys(row["scenario"] for row in compared):
+            rows = [row for row in compared if row["scenario"] == scenario]
             yield from _figure(CHARTS["differences"], rows, board, scenario, metric)
 
 
 def _drawn(table: Table) -> list[str]:
-    """Whose lines are drawn: a ceiling, which has no forgetting, last, so that nobody's colour depends on the chart."""
+    """The entrants whose lines are drawn; ceilings last: they have no forgetting, and colours agree in all charts."""
     ceilings = {row.strategy for row in table.rows if row.role == "ceiling"}
     return sorted(shown(table.rows), key=ceilings.__contains__)
 
 
 def _of_runs(board: str, contest: Contest, table: Table) -> Iterator[Figure]:
-    """The matrix and the stream of the best contestants that have one, of their first seed."""
+    """The matrix of the best contestant, and the stream of the best that changed its structure; of their first seed."""
     best = chosen(contest, [row.strategy for row in table.rows if row.role == "contestant"]).entrants
     ran = [entrant for entrant in best if entrant.matrices]
     changed = [entrant for entrant in ran if _first(entrant).events]
-    for name, found in (("matrix", ran[:1]), ("stream", changed[:1])):
-        for entrant in found:
+    for name, entrants in (("matrix", ran[:1]), ("stream", changed[:1])):
+        for entrant in entrants:
             record = _first(entrant)
             rows = stream(record) if name == "stream" else matrix(entrant.matrices[record.spec.seed])
             yield from _figure(CHARTS[name], rows, board, contest.scenario, entrant.label, f"seed {record.spec.seed}")
 
 
 def _first(entrant: Entrant) -> Record:
-    """Of the runs that are ok."""
+    """The record of the first run that is ok."""
     return next(record for record in entrant.records if record.spec.seed in entrant.matrices)
 
 
 def _figure(chart: Chart, rows: Iterable[Row], board: str, scenario: str, *more: str) -> Iterator[Figure]:
-    """None where there is nothing to draw."""
+    """Yield the figure, or nothing where there is nothing to draw."""
     if own := chart.own(rows):
         yield Figure("-".join(_in_a_path(part) for part in (board, scenario, chart.name, *more)), chart, own)
 
@@ -131,12 +131,9 @@ def _in_a_path(name: str) -> str:
 
 
 def _csv(rows: Sequence[Row]) -> str:
-    """In full precision."""
+    """The rows in full precision."""
     file = io.StringIO()
     writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return file.getvalue()
-
-
-__all__ = ["Figure", "figures", "write_figures"]

@@ -1,4 +1,4 @@
-"""What charts are drawn of: plain rows with JSON's numbers, None where there is none.
+"""Computes what charts are drawn of: plain rows with numbers that JSON knows, None where there is none.
 
 Entrants come in the order of their contest, which is the order of colours and legends: see `chosen`.
 """
@@ -29,14 +29,14 @@ CURVES: Mapping[str, Callable[[Matrix], Curve]] = {
 
 
 def chosen(contest: Contest, labels: Sequence[str]) -> Contest:
-    """The contest with these entrants alone, in this order; who did not take part is passed over."""
+    """Return the contest with these entrants alone, in this order; labels that did not take part are passed over."""
     order = {label: place for place, label in enumerate(labels)}
-    found = [entrant for entrant in contest.entrants if entrant.label in order]
-    return replace(contest, entrants=tuple(sorted(found, key=lambda entrant: order[entrant.label])))
+    entrants = [entrant for entrant in contest.entrants if entrant.label in order]
+    return replace(contest, entrants=tuple(sorted(entrants, key=lambda entrant: order[entrant.label])))
 
 
 def curves(contests: Iterable[Contest]) -> list[Row]:
-    """After each experience, accuracy and forgetting so far, with intervals over seeds."""
+    """Return accuracy and forgetting so far after each experience, with intervals over seeds."""
     return [
         row | {"metric": metric}
         for contest in contests
@@ -46,23 +46,23 @@ def curves(contests: Iterable[Contest]) -> list[Row]:
 
 
 def forgotten(contests: Iterable[Contest]) -> list[Row]:
-    """How far each experience but the last fell below its best until the end, with intervals over seeds."""
+    """Return how far each experience but the last fell from its best accuracy to the end, with intervals over seeds."""
     return [row for contest in contests for row in _by_experience(contest, forgetting_by_experience)]
 
 
 def _by_experience(contest: Contest, curve: Callable[[Matrix], Curve]) -> Iterator[Row]:
     """One row for each entrant and experience that has a value."""
-    found = {
+    lines = {
         (row, column): curve(entrant.matrices[seed])
         for column, entrant in enumerate(contest.entrants)
         for row, seed in enumerate(contest.seeds)
         if seed in entrant.matrices
     }
-    length = max((len(values) for values in found.values()), default=0)
+    length = max((len(values) for values in lines.values()), default=0)
     if not length:
         return
     values = np.full((len(contest.seeds), len(contest.entrants), length), np.nan)
-    for at, one in found.items():
+    for at, one in lines.items():
         values[at][: len(one)] = one
     intervals = mean_intervals([values.reshape(len(values), -1)])
     for k, (entrant, experience) in enumerate(product(contest.entrants, range(1, length + 1))):
@@ -80,7 +80,7 @@ def _parts(interval: Interval) -> Row:
 
 
 def matrix(R: Matrix) -> list[Row]:
-    """Each entry of one run's R, of shape (T + 1, T)."""
+    """Return the entries of one run's R, of shape (T + 1, T), row by row."""
     return [
         {"after": int(i), "experience": int(j) + 1, "accuracy": None if np.isnan(R[i, j]) else float(R[i, j])}
         for i, j in np.ndindex(R.shape)
@@ -88,14 +88,14 @@ def matrix(R: Matrix) -> list[Row]:
 
 
 def costs(contests: Iterable[Contest], metric: str, names: Sequence[str]) -> list[Row]:
-    """A metric against what it cost, means over seeds, and whom a rival betters at no more cost.
+    """Return a metric against what it cost, as means over seeds, and who is better at no more cost.
 
-    Ceilings and references keep the data that a stream takes away: they are nobody's rivals, and not on the front.
+    Ceilings and references keep the data that a stream takes away. They are no rivals, and not on the front.
 
     Args:
         contests: the scenarios.
         metric: one of `RUN_METRICS`.
-        names: of the costs, among `RUN_METRICS` too.
+        names: the costs, which are `RUN_METRICS` too.
     """
     tables = [table for contest in contests for table in standings([contest], [metric, *names])]
     return [row for table in tables for cost in names for row in _against(table, metric, cost)]
@@ -120,9 +120,9 @@ def _against(table: Table, metric: str, cost: str) -> Iterator[Row]:
 
 
 def differences(contests: Sequence[Contest], metric: str, baseline: str) -> list[Row]:
-    """Everyone's paired difference from a baseline, on each scenario and on all together, the best first.
+    """Return the paired differences of all others from a baseline, on each scenario and on all, the best first.
 
-    P-values and verdicts are corrected for how many they are on a scenario.
+    P-values and verdicts are corrected for the number of comparisons on a scenario.
 
     Args:
         contests: the scenarios.
@@ -130,12 +130,12 @@ def differences(contests: Sequence[Contest], metric: str, baseline: str) -> list
         baseline: the label of an entrant.
     """
     pairs = [(label, baseline) for label in all_labels(contests) if label != baseline]
-    found = adjusted(compare(contests, metric, pairs)) if pairs else []
-    return [_difference(comparison) for comparison in _best_first(found)]
+    comparisons = adjusted(compare(contests, metric, pairs)) if pairs else []
+    return [_difference(comparison) for comparison in _best_first(comparisons)]
 
 
 def _best_first(comparisons: Iterable[Comparison]) -> list[Comparison]:
-    """Scenario by scenario, as they came."""
+    """The best first within each scenario; scenarios in the order in which they came."""
     places: dict[str, int] = {}
 
     def order(comparison: Comparison) -> tuple[int, float]:
@@ -158,6 +158,3 @@ def _difference(comparison: Comparison) -> Row:
         "effect": comparison.effect,
         "verdict": comparison.verdict,
     }
-
-
-__all__ = ["Row", "chosen", "costs", "curves", "differences", "forgotten", "matrix"]

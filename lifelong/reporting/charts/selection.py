@@ -1,4 +1,4 @@
-"""Whose lines a chart draws until somebody chooses."""
+"""Chooses whose lines a chart draws until somebody does."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from lifelong.reporting.statistics.standings import Row
 
 SHOWN = 6
-"""The strategies whose lines are drawn at first, beside floor and ceiling: of more than eight they are hard to tell."""
+"""Strategies whose lines are drawn at first, beside floor and ceiling: more than eight lines are hard to tell apart."""
 
 BOUNDS = ("floor", "ceiling")
 
 
 def shown(rows: Sequence[Row]) -> list[str]:
-    """Whose lines are drawn at first, in the order of the ranking; doubles only where there is room."""
+    """Return the labels whose lines are drawn at first, in the order of the ranking; doubles only if there is room."""
     bounds = [row for row in rows if row.role in BOUNDS]
     others = [row for row in rows if row.role not in (*BOUNDS, "reference")]
     doubles = _doubles([*bounds, *others])
@@ -23,7 +23,7 @@ def shown(rows: Sequence[Row]) -> list[str]:
 
 
 def _doubles(rows: Iterable[Row]) -> set[str]:
-    """Who has exactly an earlier one's results, over several seeds: their lines would hide each other."""
+    """The entrants with exactly the results of an earlier one, over several seeds: one line would hide the other."""
     seen, doubles = set(), set()
     for row in rows:
         results = tuple(row.metrics[name] for name in row.ranks)
@@ -32,6 +32,3 @@ def _doubles(rows: Iterable[Row]) -> set[str]:
         elif all(result.low is not None for result in results):
             seen.add(results)
     return doubles
-
-
-__all__ = ["shown"]

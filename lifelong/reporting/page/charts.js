@@ -33,9 +33,9 @@ const ROWS = {
 };
 
 /**
- * What the library draws. A strategy has the same colour, shape and dash in every chart, whether or not it took part in
- * all, and legends name who did; no text holds a line separator, at which the library's own expressions would end; and a
- * height is a number, for of any other the library warns.
+ * What the library draws. A strategy has the same colour, shape and dash in every chart, even where it did not take part;
+ * legends name only those that did. No text holds a line separator, because the library's own expressions would end there.
+ * A height is a number, because the library warns of anything else.
  */
 function specFor(chart, name, rows) {
   const channels = ["color", "shape", "strokeDash"];
@@ -58,7 +58,7 @@ function chartOf(section) {
   return charts.find((chart) => chart.name === choice) ?? charts[0];
 }
 
-const views = new Map(); // by section, what it shows
+const views = new Map(); // the charts that a section shows, by its name
 
 async function drawChart(section) {
   const name = section.dataset.dataset;
@@ -68,13 +68,13 @@ async function drawChart(section) {
   views.get(name)?.forEach((view) => view.finalize());
   views.set(name, []);
   const titles = name === "differences" && chosen("scenario") === ALL ? [ALL] : scenarios();
-  const found = titles.map((title) => [title, ROWS[name](title)]);
-  const figures = found.map(([title, rows]) => figureOf(name, title, rows));
+  const drawn = titles.map((title) => [title, ROWS[name](title)]);
+  const figures = drawn.map(([title, rows]) => figureOf(name, title, rows));
   const grid = section.querySelector(".charts");
   grid.style.minHeight = `${grid.offsetHeight}px`; // so that what is below stays where it is
   grid.replaceChildren(...figures);
-  section.querySelector(".formula").textContent = formulaOf(chart, found.flatMap(([, rows]) => rows));
-  await Promise.all(found.map(async ([, rows], i) => {
+  section.querySelector(".formula").textContent = formulaOf(chart, drawn.flatMap(([, rows]) => rows));
+  await Promise.all(drawn.map(async ([, rows], i) => {
     if (!rows.length) return;
     const options = { ast: true, renderer: "svg", actions: false, logLevel: 1 };
     views.get(name).push(await vegaEmbed(figures[i].querySelector(".chart"), specFor(chart, name, rows), options));
@@ -93,9 +93,9 @@ function whyEmpty(name, scenario) {
   if (name === "matrix" || name === "stream") {
     const run = runOn(scenario);
     if (run?.status === "ok") return "This run has no accuracies.";
-    return run ? `This run came to nothing: ${run.status}. ${run.reason}` : "There is no such run here.";
+    return run ? `This run did not finish: ${run.status}. ${run.reason}` : "There is no such run here.";
   }
-  if (name === "differences") return "Nobody has this metric here, on a seed of the baseline's.";
+  if (name === "differences") return "No strategy has this metric here for a seed that the baseline has, too.";
   if (name === "costs") return "There are no results here.";
   return shown.length ? "The ticked strategies have no accuracies here." : "Tick strategies in the ranking.";
 }

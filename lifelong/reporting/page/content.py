@@ -1,4 +1,4 @@
-"""What a page shows, as plain data: every number on it is computed here, and the browser selects, sorts and draws."""
+"""Computes what a page shows, as plain data; the browser only selects, sorts and draws."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from lifelong.registry import strategies
 from lifelong.reporting.charts.charts import CHARTS
 from lifelong.reporting.charts.selection import shown
 from lifelong.reporting.charts.themes import config
+from lifelong.reporting.statistics.reproduction import TargetOutcome, summary
 from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import Row, Table
-from lifelong.reporting.statistics.targets import TargetOutcome, summary
 from lifelong.reporting.text.notes import notes
 from lifelong.reporting.text.rankings import as_data
-from lifelong.reporting.text.targets import HEADINGS, RULE, cells_of, remarks
+from lifelong.reporting.text.reproduction import HEADINGS, RULE, cells_of, remarks
 from lifelong.reporting.text.words import written
 
 BASELINES = 16
-"""The most strategies from which differences are told: each is compared with all others."""
+"""The most entrants that others are compared with: each of them is compared with all others."""
 
 OWN = "own"
-"""The kind of what is not installed."""
+"""The kind of a strategy that is not installed."""
 
 FORMULAS = {
     "matrix": "R[i, j]: accuracy on the test set of experience j after training on i experiences, counted from one; "
@@ -33,7 +33,7 @@ FORMULAS = {
     "stream": "Average accuracy after experience i: mean_{j <= i} R[i, j]",
     "curves": "Average accuracy so far, after experience i: mean_{j <= i} R[i, j]",
 }
-"""Of what a chart shows that is no metric."""
+"""The formulas of charts that show no metric."""
 
 
 def content(
@@ -43,8 +43,9 @@ def content(
     tables: Sequence[Table],
     metrics: Sequence[str],
     outcomes: Sequence[TargetOutcome] = (),
+    origin: str = "",
 ) -> Any:
-    """All but the runs and the rows of the charts: what the page begins with.
+    """Return what the page begins with: all but the runs and the rows of the charts.
 
     Args:
         name: of the board, as the user wrote it.
@@ -53,6 +54,7 @@ def content(
         tables: their standings, one at least.
         metrics: names of `RUN_METRICS`: the columns of the tables, of which the first two rank.
         outcomes: of the board's targets.
+        origin: whose records they are, in a few words; empty for one's own.
 
     Returns:
         JSON's types.
@@ -63,7 +65,7 @@ def content(
         "board": name,
         "title": board.title or board.name,
         "description": " ".join(board.description.split()),
-        "facts": _facts(contests),
+        "facts": [*_facts(contests), *([origin] if origin else [])],
         **as_data(tables, metrics),
         "texts": [[_texts(row, metrics) for row in table.rows] for table in tables],
         "notes": [notes(table, metrics) for table in tables],
@@ -82,25 +84,25 @@ def content(
 
 
 def opening(tables: Sequence[Table]) -> Table:
-    """What is shown until somebody chooses: the first that has results, if any has."""
+    """Return the table that is shown until somebody chooses: the first that has results, if any has."""
     return next((table for table in tables if any(row.n for row in table.rows)), tables[0])
 
 
 def ranking(tables: Iterable[Table]) -> list[str]:
-    """The metrics that rank, on whatever scenario."""
+    """Return the metrics that rank on any scenario."""
     return list(dict.fromkeys(metric for table in tables for metric in table.ranking))
 
 
 def baselines(rows: Sequence[Row], kinds: Mapping[str, str]) -> list[str]:
-    """From whom differences are told: floor, ceiling, reference and controls, the user's own, then the best."""
+    """Return whom others are compared with: floor, ceiling, reference, controls and the user's own, then the best."""
     ordered = sorted(rows, key=lambda row: row.role == "contestant" and kinds[row.strategy] != OWN)
     return [row.strategy for row in ordered[:BASELINES]]
 
 
 def _kind(strategy: str) -> str:
-    """Return the family of strategies/ that a strategy comes from, or the last part of the module that it is in."""
+    """Return the family of a strategy: the folder or file of strategies/ that it stands in, or its package."""
     entry = strategies.all().get(strategy)
-    return entry.function.__module__.rpartition(".")[2].lstrip("_") if entry else OWN
+    return entry.family if entry else OWN
 
 
 def _seeds(contests: Sequence[Contest]) -> list[int]:
@@ -122,10 +124,10 @@ def _facts(contests: Sequence[Contest]) -> list[str]:
 
 def _texts(row: Row, metrics: Sequence[str]) -> dict[str, list[str]]:
     """Each number of a row as a person reads it: the mean, its interval, and how many runs have it if not all."""
-    found = {name: written(row.metrics[name], row.n, name, "\n").split("\n") for name in metrics}
+    texts = {name: written(row.metrics[name], row.n, name).split("\n") for name in metrics}
     if row.interquartile:
-        found["interquartile"] = written(row.interquartile, row.n, next(iter(row.ranks)), "\n").split("\n")
-    return found
+        texts["interquartile"] = written(row.interquartile, row.n, next(iter(row.ranks))).split("\n")
+    return texts
 
 
 def _published(outcomes: Sequence[TargetOutcome]) -> dict[str, Any] | None:
@@ -142,12 +144,9 @@ def _published(outcomes: Sequence[TargetOutcome]) -> dict[str, Any] | None:
 
 
 def _sections() -> dict[str, list[dict[str, Any]]]:
-    """The charts by what they are drawn of."""
+    """The charts, by the data set that they are drawn of."""
     sections: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for chart in CHARTS.values():
         told = {"name": chart.name, "title": chart.title, "reading": chart.reading, "spec": chart.spec()}
         sections[chart.dataset].append(told)
     return sections
-
-
-__all__ = ["baselines", "content", "opening", "ranking"]

@@ -1,4 +1,4 @@
-"""The runs of a page, and the rows that its charts are drawn of: most of its size, and read once the ranking stands."""
+"""Computes the runs of a page and the rows of its charts: most of its size, and read after the ranking is shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import Table
 
 DIGITS = 6
-"""That count, in what is drawn; the tables have all."""
+"""Significant digits of what is drawn; the tables have all digits."""
 
 
 def details(
@@ -24,17 +24,17 @@ def details(
     baselines: Sequence[str],
     command: Callable[[Spec], str | None],
 ) -> dict[str, Any]:
-    """What the charts, the failures and the commands are made of.
+    """Return what the charts, the failures and the commands are made of.
 
     Args:
         contests: the records of a board, arranged.
         tables: their standings.
-        baselines: labels of entrants, from whom differences are told.
-        command: what to type for a run.
+        baselines: labels of the entrants that others are compared with.
+        command: tells what to type for a run.
 
     Returns:
-        JSON's types: `runs`, one mapping each; `versions`, to which these point; and by the name of their data set the
-        rows of the charts, as columns.
+        Data of JSON's types: `runs`, a mapping for each; `versions`, the list that `versions` of a run points into; and
+        the rows of the charts as columns, by the name of their data set.
     """
     versions: dict[str, int] = {}
     runs = [
@@ -55,7 +55,7 @@ def details(
             for row in differences(contests, metric, baseline)
         ],
     }
-    return {"runs": runs, "versions": list(versions), **{name: columns(found) for name, found in rows.items()}}
+    return {"runs": runs, "versions": list(versions), **{name: columns(own) for name, own in rows.items()}}
 
 
 def _run(record: Record, command: Callable[[Spec], str | None], versions: dict[str, int]) -> dict[str, Any]:
@@ -73,21 +73,22 @@ def _run(record: Record, command: Callable[[Spec], str | None], versions: dict[s
 
 
 def _provenance(record: Record) -> str:
-    """`python 3.11.7, torch 2.15.0; commit 1ceba1b; Linux x86_64, 2 cores; cpu`."""
-    found = record.provenance
-    versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
-    parts = [versions, f"commit {found.commit[:12]}" if found.commit else "", found.machine, found.cpu, found.device]
+    """Where a run took place: `python 3.11.7, torch 2.15.0; commit 1ceba1b; Linux x86_64, 2 cores; cpu`."""
+    where = record.provenance
+    versions = ", ".join(f"{name} {version}" for name, version in where.versions.items())
+    parts = [versions, f"commit {where.commit[:12]}" if where.commit else "", where.machine, where.cpu, where.device]
     return "; ".join(part for part in parts if part)
 
 
 def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
-    """Rows as columns of equal length, None where a row has no such value: a third of the size."""
+    """Return rows as columns of equal length, None where a row has no such value: that takes a third of the space.
+
+    >>> columns([{"a": 1}, {"a": 2, "b": 0.5}])
+    {'a': [1, 2], 'b': [None, 0.5]}
+    """
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [_brief(row.get(name)) for row in rows] for name in names}
 
 
 def _brief(value: Any) -> Any:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
-
-
-__all__ = ["columns", "details"]

@@ -36,27 +36,27 @@ function nameCell(row) {
   const box = element("input", { type: "checkbox", value: row.strategy });
   box.checked = shown.includes(row.strategy);
   const [role, few] = [row.role === "contestant" ? "" : row.role, row.few ? "few seeds" : ""];
-  const gaps = row.n < row.planned ? `${row.n} of ${row.planned} runs` : ""; // beside the rank, wherever one has scrolled
+  const gaps = row.n < row.planned ? `${row.n} of ${row.planned} runs` : ""; // stays in sight beside the name, wherever one has scrolled
   const told = [role, gaps, few].filter(Boolean).join(" · ");
   const name = element("bdi", { title: row.strategy }, row.strategy);
   return element("label", {}, box, element("span", {}, name, told ? element("span", { class: "role" }, told) : null));
 }
 
 /** A number with its interval, in words and drawn on the range of its column. */
-function interval([mean, ...rest], found, [low, high]) {
+function interval([mean, ...rest], ends, [low, high]) {
   const made = element("div", {}, mean);
   if (rest.length) made.append(element("span", { class: "interval-text" }, rest.join(" ")));
-  if (!rest.some((text) => text.startsWith("[")) || high === low) return made; // of costs the mean says enough
+  if (!rest.some((text) => text.startsWith("[")) || high === low) return made; // a cost has no interval
   const at = (value) => `${(100 * (value - low)) / (high - low)}%`;
-  const style = `--low:${at(found.low)};--high:${at(found.high)};--mean:${at(found.mean)}`;
+  const style = `--low:${at(ends.low)};--high:${at(ends.high)};--mean:${at(ends.mean)}`;
   made.append(element("span", { class: "interval", style, "aria-hidden": "true" }));
   return made;
 }
 
 function rangeIn(rows) {
   return (name) => {
-    const found = rows.map((row) => (name === "interquartile" ? row.interquartile : row.metrics[name]));
-    const values = found.flatMap((one) => [one?.low, one?.mean, one?.high]).filter((value) => Number.isFinite(value));
+    const intervals = rows.map((row) => (name === "interquartile" ? row.interquartile : row.metrics[name]));
+    const values = intervals.flatMap((one) => [one?.low, one?.mean, one?.high]).filter((value) => Number.isFinite(value));
     return [Math.min(...values), Math.max(...values)];
   };
 }

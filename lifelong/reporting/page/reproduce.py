@@ -1,4 +1,4 @@
-"""The command that makes a run again."""
+"""Finds the command that makes a run again."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from lifelong.registry import E, Registry, scenarios, strategies
 def command_for(
     board: str, plan: Plan, specs: Collection[Spec], seeds: str | None = None
 ) -> Callable[[Spec], str | None]:
-    """What to type for a run: `lifelong run BOARD --scenario S --strategy N --seeds 3`, and `--set` for what differs.
+    """Return what tells the command for a run: `lifelong run BOARD --scenario S --strategy N --seeds 3 --set ...`.
 
     Args:
         board: as the user named it.
         plan: of that board, under whatever wishes.
         specs: of all runs that will be asked for.
-        seeds: instead of a run's own, as `0-4`; the board's where it is empty.
+        seeds: instead of a run's own seed, for example `0-4`; the board's seeds where it is empty.
 
     Returns:
-        The command of a run. None where there is none: its scenario or strategy is not at hand, has another version or
-        other code than the run's, or a value of the run's cannot be typed.
+        A function from a specification to the command. The command is None where the scenario or the strategy is not
+        installed, or has another version or other code than the run had, or where a value cannot be typed.
     """
     cells = _as_written(plan, specs)
 
@@ -48,11 +48,11 @@ def command_for(
 
 
 class _UntypableError(Exception):
-    """No option of the command gives that."""
+    """Says that no option of the command gives this value."""
 
 
 def _as_written(plan: Plan, specs: Collection[Spec]) -> dict[tuple[str, str], Cell]:
-    """By the names of scenario and strategy: the cells that the board itself gives, for any one seed."""
+    """The cells that the board itself gives, for any one seed, by the names of scenario and strategy."""
     streams = _entries(
         scenarios, plan.board.scenarios, (cell.scenario for cell in plan.cells), {spec.scenario.name for spec in specs}
     )
@@ -68,14 +68,14 @@ def _as_written(plan: Plan, specs: Collection[Spec]) -> dict[tuple[str, str], Ce
 
 
 def _entries(registry: Registry[E], named: Sequence[str], planned: Iterable[E], used: Collection[str]) -> list[str]:
-    """What the board names, what is planned, and what else was run and is installed; each by a reference."""
+    """References to what the board names, what is planned, and what else was run and is installed."""
     installed = {name: entry for name, entry in registry.all().items() if name in used}
-    found = installed | {entry.name: entry for entry in (*map(registry.get, named), *planned)}
-    return [entry.name if entry.file is None else f"{entry.file}:{entry.name}" for entry in found.values()]
+    entries = installed | {entry.name: entry for entry in (*map(registry.get, named), *planned)}
+    return [entry.name if entry.file is None else f"{entry.file}:{entry.name}" for entry in entries.values()]
 
 
 def _brief(entry: Entry) -> str:
-    """Its reference as one would type it; of a file elsewhere no more than its name, for a page is for strangers."""
+    """The reference as one would type it. A page is for strangers: of a file elsewhere it tells only the name."""
     if entry.file is None:
         return entry.name
     here = Path.cwd()
@@ -84,7 +84,7 @@ def _brief(entry: Entry) -> str:
 
 
 def _differences(written: Spec, spec: Spec) -> Iterator[str]:
-    """`owner.parameter=value` for each value of a run that the board does not give.
+    """Yield `owner.parameter=value` for each value of a run that the board does not give.
 
     Raises:
         _UntypableError: if there is a difference that no such assignment makes.
@@ -108,6 +108,3 @@ def _assignments(owner: str, given: dict[str, Any], wanted: dict[str, Any]) -> I
             if parse_value(text) != value:
                 raise _UntypableError
             yield f"{owner}.{name}={text}"
-
-
-__all__ = ["command_for"]

@@ -1,7 +1,7 @@
-// What is told of single runs: which failed or are missing, and how to make one again.
+// Single runs: which failed or are missing, and how to make one again.
 
 function drawFailures() {
-  const here = (found) => scenarios().includes(found.scenario);
+  const here = (entry) => scenarios().includes(entry.scenario);
   const failed = details.runs.filter((run) => run.status !== "ok" && here(run))
     .map(({ scenario, strategy, seed, status, reason }) => ({ scenario, strategy, seed, status, reason }));
   const missing = content.tables.filter(here).flatMap(({ scenario, rows }) =>
@@ -10,9 +10,9 @@ function drawFailures() {
       reason: `${row.planned - row.n - row.failures} of ${row.planned} runs have no record` })));
   const impossible = content.tables.filter(here).flatMap((table) => table.impossible)
     .map((reason) => element("li", {}, reason));
-  const found = [...failed, ...missing];
-  const told = found.length
-    ? scrolled("Failures", tableOf(found))
+  const gaps = [...failed, ...missing];
+  const told = gaps.length
+    ? scrolled("Failures", tableOf(gaps))
     : element("p", {}, "Every planned run is here, and none failed.");
   const list = impossible.length ? [element("h3", {}, "Impossible"), element("ul", {}, ...impossible)] : [];
   $("#failures .found").replaceChildren(told, ...list);
@@ -31,7 +31,7 @@ function drawCommands() {
 }
 
 function commandOf(run) {
-  if (!run.command) return "None: its strategy is not installed here, or has changed since.";
+  if (!run.command) return "There is none: the strategy is not installed here, or has changed since.";
   const code = element("code", { dir: "ltr" }, run.command);
   const button = element("button", { type: "button" }, "Copy");
   button.addEventListener("click", async () => {

@@ -1,4 +1,4 @@
-// When to draw what: charts when they come near, all of it when somebody chooses.
+// When to draw what: a chart when it comes near, everything when somebody chooses.
 
 const near = new Set();
 const watcher = new IntersectionObserver((changes) => {
@@ -60,7 +60,7 @@ $("#theme").addEventListener("click", () => {
 });
 for (const link of document.querySelectorAll("[data-to]")) {
   link.addEventListener("click", (event) => {
-    event.preventDefault(); // the address tells the choices, not the place
+    event.preventDefault(); // the address holds the choices, not the place
     const heading = $(`#${link.dataset.to} h2`);
     heading.scrollIntoView();
     heading.focus({ preventScroll: true });

@@ -1,5 +1,5 @@
-// What a person chooses is the state of one form, whose fields stand all over the page; the address tells it. Every
-// number was computed before: here they are selected, sorted and handed to the plotting library.
+// What a person has chosen is the state of one form, whose fields stand all over the page; the page's address holds it,
+// too. No number is computed here: they are selected, sorted and handed to the plotting library.
 
 const $ = (selector) => document.querySelector(selector);
 const content = JSON.parse($("#content").textContent);
@@ -27,7 +27,7 @@ async function unpacked(text) {
   return data;
 }
 
-// --- the state, and the address that tells it -----------------------------------------------------------------------
+// --- the state, and the address that holds it -----------------------------------------------------------------------
 
 const defaults = new Map(new FormData(form));
 let shown = [...content.shown];

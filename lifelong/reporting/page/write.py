@@ -1,8 +1,8 @@
-"""From a board's records to one HTML file, which opens from disk and asks no host for anything.
+"""Writes a board's records as one HTML file, which opens from disk and asks no host for anything.
 
-A stranger's record may hold any text. It stands in the file as data only: JSON in which `<`, `>`, `&` and quotes are
-escaped, or compressed; the script puts it on the page as text. Should that fail, the page's own policy lets no script
-run but the two whose hashes it names, and no request leave.
+A stranger's record may hold any text. The file holds it as data only: as JSON in which `<`, `>`, `&` and quotes are
+escaped, or compressed. The script puts it on the page as text. Should that fail, the page's own security policy still
+runs no script except the two whose hashes it names, and lets no request leave.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from lifelong.boards.plan import Plan
 from lifelong.reporting.page.content import content
 from lifelong.reporting.page.details import details
 from lifelong.reporting.page.reproduce import command_for
+from lifelong.reporting.statistics.reproduction import outcomes
 from lifelong.reporting.statistics.scores import Contest
 from lifelong.reporting.statistics.standings import standings
-from lifelong.reporting.statistics.targets import outcomes
 
 SCRIPTS = ("state.js", "ranking.js", "charts.js", "runs.js", "start.js")
-"""Parts of one script, in this order."""
+"""The parts of the page's script, in their order."""
 
 HEADINGS = {
     "curves": "Curves",
@@ -38,24 +38,25 @@ HEADINGS = {
     "costs": "Cost",
     "differences": "Differences",
 }
-"""The charts' sections, as briefly as a phone needs it."""
+"""Short names of the charts' sections, for the navigation on a phone."""
 
 
-def page(name: str, plan: Plan, contests: Sequence[Contest], metrics: Sequence[str]) -> str:
-    """The HTML of a board's page.
+def page(name: str, plan: Plan, contests: Sequence[Contest], metrics: Sequence[str], origin: str = "") -> str:
+    """Return the HTML of a board's page.
 
     Args:
         name: of the board, as the user wrote it.
         plan: of that board.
         contests: its records, arranged.
         metrics: names of `RUN_METRICS`: the columns of the ranking, of which the first two rank.
+        origin: whose records they are, in a few words; empty for one's own.
 
     Raises:
         UsageError: if there is no metric of such a name.
     """
     tables = standings(contests, metrics)
-    found = outcomes(plan.board.targets, plan.cells, contests)
-    first = content(name, plan.board, contests, tables, metrics, found)
+    targets = outcomes(plan.board.targets, plan.cells, contests)
+    first = content(name, plan.board, contests, tables, metrics, targets, origin)
     specs = [record.spec for contest in contests for entrant in contest.entrants for record in entrant.records]
     more = details(contests, tables, first["baselines"], command_for(name, plan, specs))
     return _html(first, more)
@@ -80,14 +81,14 @@ def _html(first: dict[str, Any], more: dict[str, Any]) -> str:
 
 
 def _first(first: dict[str, Any], role: str) -> str | None:
-    """The best of the ranking in a role: what is chosen until somebody chooses."""
+    """The best entrant in a role, on the scenario that is shown first: it is selected until somebody chooses."""
     tables = sorted(first["tables"], key=lambda table: bool(table["scenario"] != first["opening"]))
     rows = (row for table in tables for row in table["rows"] if row["role"] == role)
     return next((str(row["strategy"]) for row in rows), None)
 
 
 def _own(name: str) -> str:
-    """A file that lies beside this one."""
+    """The content of a file beside this one."""
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
@@ -97,9 +98,6 @@ def _hash(script: str) -> str:
 
 
 def _compressed(data: Any) -> str:
-    """As JSON, in gzip's format, in letters; the same data give the same letters."""
+    """JSON, compressed with gzip and written in base64; the same data give the same text."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-
-
-__all__ = ["page"]

@@ -1,7 +1,7 @@
-"""Is one strategy better than another? Seeds are paired, for strategies that share one share class order and weights.
+"""Is one strategy better than another? Runs are paired by seed: with one seed, class order and first weights are equal.
 
-Everything rests on the differences between two strategies' values of equal seed. Scenarios are strata: together, they
-count alike, whatever their numbers of seeds.
+Everything rests on the differences between two strategies' values of equal seed. Scenarios are strata. Where several
+are taken together they count alike, whatever their numbers of seeds.
 """
 
 from __future__ import annotations
@@ -45,44 +45,44 @@ class Comparison:
     first: str
     second: str
     difference: Interval
-    """First minus second: the mean over the pairs (of the means of the scenarios), and its 95 % bootstrap interval; `n`
-    is the number of pairs."""
+    """First minus second: the mean over the pairs, on several scenarios the mean of their means, and its 95 % bootstrap
+    interval. Its `n` is the number of pairs."""
     improvement: float
-    """The share of the pairs in which the first is better, equal ones counted half; the mean over scenarios."""
+    """The share in [0, 1] of the pairs in which the first is better; equal ones count half. The mean over scenarios."""
     effect: float | None
-    """The mean difference in standard deviations of the difference (Cohen's d for pairs, corrected after Hedges); None
-    where these are zero, or there are too few pairs to tell them."""
+    """The mean difference, divided by the standard deviation of the differences (Cohen's d for pairs, with Hedges'
+    correction). None where that deviation is zero, or there are too few pairs to know it."""
     p: float | None
-    """Of the paired t-test, two-sided, over scenarios with Welch's and Satterthwaite's degrees of freedom; after
-    `adjusted`, corrected for the number of comparisons. None for a single pair."""
+    """The p-value of the two-sided paired t-test. Over several scenarios the degrees of freedom are Welch's and
+    Satterthwaite's. After `adjusted` it is corrected for the number of comparisons. None for a single pair."""
     verdict: Verdict
-    """Of the first. Better or worse where the interval excludes zero; `same` where every pair is equal."""
+    """What can be said of the first: better or worse where the interval excludes zero, same where no pair differs."""
 
     @property
     def by_interval(self) -> Literal["better", "worse"] | None:
-        """What the interval alone says of the first, where it excludes zero."""
+        """What the interval alone says of the first; None where it holds zero."""
         return _by_interval(self.difference, self.metric)
 
 
 def compare(contests: Sequence[Contest], metric: str, pairs: Sequence[Pair]) -> list[Comparison]:
-    """Each pair on each scenario that both took part in with equal seeds, and on all where there are several.
+    """Compare each pair on each scenario where both have runs of equal seed, and on all scenarios if there are several.
 
     Args:
         contests: the scenarios.
         metric: one of `RUN_METRICS`.
-        pairs: labels of entrants. A pair without shared seeds on a scenario is left out there; on all together it
-            stands if it shares seeds on each.
+        pairs: labels of entrants. A pair that shares no seed on a scenario is left out there. On all scenarios together
+            a pair stands only if it shares seeds on each.
 
     Sources: Agarwal et al. 2021, arXiv:2108.13264 (intervals instead of points; probability of improvement, here over
     pairs of equal seed); Lakens 2013, doi:10.3389/fpsyg.2013.00863 (effect sizes of pairs).
     """
     strata = [_differences(contest, metric, pairs) for contest in contests]
-    found = [
+    compared = [
         comparison
         for contest, differences in zip(contests, strata, strict=True)
         for comparison in _compared(contest.scenario, metric, pairs, [differences])
     ]
-    return found + (list(_compared(ALL, metric, pairs, strata)) if len(contests) > 1 else [])
+    return compared + (list(_compared(ALL, metric, pairs, strata)) if len(contests) > 1 else [])
 
 
 def _differences(contest: Contest, metric: str, pairs: Sequence[Pair]) -> Values:
@@ -122,7 +122,7 @@ def _compared(scenario: str, metric: str, pairs: Sequence[Pair], strata: Sequenc
 
 
 def _verdict(difference: Interval, metric: str, sizes: Sequence[int]) -> Verdict:
-    """On the first of a pair that differs somewhere, by the numbers of pairs in each stratum."""
+    """What can be said of the first of a pair that differs somewhere, given the number of pairs in each stratum."""
     if not enough(sizes):
         return "too few seeds"
     return _by_interval(difference, metric) or "cannot tell"
@@ -136,21 +136,23 @@ def _by_interval(difference: Interval, metric: str) -> Literal["better", "worse"
 
 
 def _improvements(strata: Sequence[Values], higher: bool) -> Values:
+    """The shares of pairs in which the first is better, of shape (K,): 1 for a win, 1/2 for a draw, 0 for a loss."""
     better = [np.nanmean(np.sign(values if higher else -values), axis=0) for values in strata]
     return np.asarray((np.mean(better, axis=0) + 1) / 2)
 
 
 def _squares(strata: Sequence[Values]) -> Values:
-    """The sums of squared deviations within each stratum, of shape (strata, K)."""
+    """The sums of squared deviations from the mean of each stratum, of shape (strata, K)."""
     return np.array([np.nansum((values - np.nanmean(values, axis=0)) ** 2, axis=0) for values in strata])
 
 
 def _means(strata: Sequence[Values]) -> Values:
+    """The means over strata of the means of each, of shape (K,)."""
     return np.asarray(np.mean([np.nanmean(values, axis=0) for values in strata], axis=0))
 
 
 def _effects(strata: Sequence[Values], sizes: Counts) -> Values:
-    """Hedges' g of the differences, by the standard deviation within scenarios; NaN where there is none."""
+    """Hedges' g of the differences, of shape (K,), with the deviation within scenarios; NaN where there is none."""
     freedom, means = (sizes - 1).sum(axis=0), _means(strata)
     deviations = np.sqrt(_squares(strata).sum(axis=0) / np.maximum(freedom, 1))
     told = (freedom >= 2) & (deviations > ROUNDING * abs(means))
@@ -159,7 +161,10 @@ def _effects(strata: Sequence[Values], sizes: Counts) -> Values:
 
 
 def _p_values(strata: Sequence[Values], sizes: Counts) -> Values:
-    """Of the t-tests, NaN where a stratum has a single pair; without any variance 1 for no difference, else 0."""
+    """The p-values of the t-tests, of shape (K,); NaN where a stratum has a single pair.
+
+    Without any variance p is 1 where there is no difference, and 0 where there is one.
+    """
     repeated = np.maximum(sizes - 1, 1)
     errors, means = _squares(strata) / repeated / sizes, _means(strata)
     error = errors.sum(axis=0)
@@ -171,9 +176,9 @@ def _p_values(strata: Sequence[Values], sizes: Counts) -> Values:
 
 
 def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """The same with p corrected for how many they are; who is better only by chance among many is not told apart.
+    """Return comparisons with p-values corrected for their number: among many, some look better by chance.
 
-    The comparisons on one scenario are one family. A verdict then needs an interval without zero and a p below 5 %.
+    The comparisons on one scenario are one family. A verdict then needs an interval without zero and p < 0.05.
 
     Source: Holm 1979, A simple sequentially rejective multiple test procedure.
     """
@@ -191,7 +196,14 @@ def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values such that rejecting those below a level errs once in all with at most that probability."""
+    """Correct p-values, so that rejecting all below a level makes any error at all with at most that probability.
+
+    >>> holm([0.01, 0.5, 0.02])
+    [0.03, 0.5, 0.04]
+
+    Args:
+        p_values: in [0, 1], in any order.
+    """
     order = np.argsort(p_values, kind="stable")
     factors = np.arange(len(order), 0, -1)
     steps = np.maximum.accumulate(np.asarray(p_values)[order] * factors).clip(max=1.0)
@@ -201,31 +213,35 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def superiority(strata: Sequence[Values], higher_is_better: bool) -> npt.NDArray[np.bool_]:
-    """Who is better than whom, of shape (K, K): the interval of their paired difference excludes zero.
+    """Return who is better than whom, of shape (K, K): where the interval of their paired difference excludes zero.
+
+    >>> superiority([np.array([[0.5, 0.1]] * 5)], higher_is_better=True).tolist()
+    [[False, True], [False, False]]
 
     Args:
-        strata: for each scenario the values, of shape (seeds, K), NaN where there is none; pairs that share no seed on
-            some scenario are not told apart.
-        higher_is_better: else lower.
+        strata: for each scenario the values, of shape (seeds, K), NaN where there is none. Those that share no seed on
+            one of the scenarios are not told apart.
+        higher_is_better: whether a higher value is better; else a lower one is.
     """
     K = strata[0].shape[1]
     signs = np.zeros((K, K), dtype=np.int64)
     present = np.concatenate([~np.isnan(values) for values in strata])
     patterns, members = np.unique(present, axis=1, return_inverse=True)
-    for k, j in combinations_with_replacement(range(patterns.shape[1]), 2):  # who misses the same seeds, at once
+    # two groups of columns, each of which misses the same seeds, are compared at once, on the seeds that both have
+    for k, j in combinations_with_replacement(range(patterns.shape[1]), 2):
         shared = np.split(patterns[:, k] & patterns[:, j], np.cumsum([len(values) for values in strata])[:-1])
         samples = [values[rows] for values, rows in zip(strata, shared, strict=True)]
         first, second = np.flatnonzero(members == k), np.flatnonzero(members == j)
-        found = _signs([sample[:, first] for sample in samples], [sample[:, second] for sample in samples])
-        signs[np.ix_(first, second)], signs[np.ix_(second, first)] = found, -found.T
+        sides = _signs([sample[:, first] for sample in samples], [sample[:, second] for sample in samples])
+        signs[np.ix_(first, second)], signs[np.ix_(second, first)] = sides, -sides.T
     return np.asarray(signs > 0 if higher_is_better else signs < 0)
 
 
 def _signs(first: Sequence[Values], second: Sequence[Values]) -> npt.NDArray[np.int64]:
-    """On which side of zero the interval of first minus second lies, 0 for both; of shape (K, L).
+    """On which side of zero the interval of first minus second lies, 0 where it holds zero; of shape (K, L).
 
-    It lies on one side where no more resampled differences are on the other than lie beyond an interval's end (`tail`).
-    With a single pair in some stratum there is no interval: then all pairs have to lie on that side.
+    It lies on one side where no more of the resampled differences are on the other side than lie beyond an end of the
+    interval (`tail`). With a single pair in one of the strata there is no interval: then every pair has to be there.
 
     Args:
         first, second: samples of the same seeds, of shape (n, K) and (n, L) for each stratum, without NaN.
@@ -244,6 +260,3 @@ def _signs(first: Sequence[Values], second: Sequence[Values]) -> npt.NDArray[np.
         above = (difference <= negligible).sum(axis=1) <= beyond
         signs[k] = above.astype(np.int64) - ((difference >= -negligible).sum(axis=1) <= beyond)
     return signs
-
-
-__all__ = ["ALL", "Comparison", "Pair", "Verdict", "adjusted", "compare", "holm", "superiority"]

@@ -1,4 +1,4 @@
-"""Who is worth its cost: the strategies that no other one beats in every respect."""
+"""Finds who is worth its cost: the entrants that no other one beats in every respect."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lifelong.reporting.statistics.standings import Row, Table
 
 @dataclass(frozen=True)
 class Point:
-    """A strategy's means in the metrics of a Pareto front."""
+    """An entrant, with its means in the metrics of a Pareto front."""
 
     row: Row
     values: tuple[float, ...]
     dominated_by: tuple[str, ...]
-    """The rivals that are at least as good in all and better in one, in the table's order."""
+    """The rivals that are at least as good in each metric and better in one, in the table's order."""
 
     @property
     def rival(self) -> bool:
@@ -30,9 +30,9 @@ class Point:
 
 
 def front(table: Table, metrics: Sequence[str]) -> list[Point]:
-    """The rows of a table that have all of these metrics, in its order, each with who dominates it.
+    """Return the rows of a table that have all of these metrics, in its order, each with who dominates it.
 
-    Means are compared, not intervals: a strategy that is dominated by a hair may be as good.
+    Means are compared, not intervals: an entrant that is dominated by a hair may be as good.
 
     Args:
         table: from `standings`, with these metrics.
@@ -40,7 +40,7 @@ def front(table: Table, metrics: Sequence[str]) -> list[Point]:
     """
     signs = [1 if RUN_METRICS[name].higher_is_better else -1 for name in metrics]
     means = [(row, tuple(row.metrics[name].mean for name in metrics)) for row in table.rows]
-    points = [Point(row, tuple(v for v in found if v is not None), ()) for row, found in means if None not in found]
+    points = [Point(row, tuple(v for v in own if v is not None), ()) for row, own in means if None not in own]
 
     def dominates(one: Point, other: Point) -> bool:
         pairs = [(sign * a, sign * b) for sign, a, b in zip(signs, one.values, other.values, strict=True)]
@@ -51,6 +51,3 @@ def front(table: Table, metrics: Sequence[str]) -> list[Point]:
         replace(point, dominated_by=tuple(rival.row.strategy for rival in rivals if dominates(rival, point)))
         for point in points
     ]
-
-
-__all__ = ["Point", "front"]

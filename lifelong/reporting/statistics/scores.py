@@ -1,4 +1,4 @@
-"""From records to what is compared: for each scenario, who took part, with a value for each seed."""
+"""Arranges records for comparison: for each scenario, who took part, with a value for each seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lifelong.records.spec import Choice, Spec
 from lifelong.reporting.statistics.bootstrap import Values
 
 ABSENT = -1
-"""The column of who does not take part."""
+"""Stands for the column of an entrant that does not take part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,19 +29,19 @@ class Entrant:
     """One strategy, with one setting of its parameters, on one scenario."""
 
     label: str
-    """The strategy's name, followed by its parameters where another entrant differs in nothing else."""
+    """The strategy's name; where two entrants share it, followed by the parameters in which they differ."""
     choice: Choice
     identity: str
-    """The same for the same strategy with the same parameters, on whatever scenario."""
+    """A hash of the strategy and its parameters, the same on every scenario."""
     role: Role
     records: tuple[Record, ...]
-    """Every one, failed ones too, by seed."""
+    """All of its records, failed ones too, in the order of seeds."""
     planned: int
-    """The runs that the board plans."""
+    """The number of runs that the board plans."""
     matrices: Mapping[int, Matrix]
-    """R of the runs that are ok, by seed."""
+    """R of each run that is ok, by seed."""
     references: Mapping[int, Matrix]
-    """What intransigence is measured against, by seed."""
+    """R of the reference, against which intransigence is measured, by seed."""
 
     @property
     def strategy(self) -> str:
@@ -49,16 +49,16 @@ class Entrant:
         return self.choice.name
 
     def values(self, metric: str) -> dict[int, float]:
-        """One of `RUN_METRICS` by seed, those left out for which it is not defined."""
+        """Return one of `RUN_METRICS` by seed, without the seeds for which it is not defined."""
         function = RUN_METRICS[metric]
-        found = {}
+        values = {}
         for record in self.records:
             R = self.matrices.get(seed := record.spec.seed)
             if R is not None:
                 reference = self.references.get(seed)
                 comparable = reference is not None and reference.shape == R.shape
-                found[seed] = function(record, R, reference if comparable else None)
-        return {seed: value for seed, value in found.items() if not math.isnan(value)}
+                values[seed] = function(record, R, reference if comparable else None)
+        return {seed: value for seed, value in values.items() if not math.isnan(value)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +71,9 @@ class Contest:
     """The hash of all that the entrants share (`Spec.setting`)."""
     entrants: tuple[Entrant, ...]
     impossible: tuple[str, ...] = ()
-    """Who was planned and cannot take part, with the reason, a sentence each."""
+    """A sentence for each strategy that was planned and cannot take part, with the reason."""
     _values: dict[str, Values] = field(default_factory=dict, init=False, repr=False)
-    """By metric, what has been asked for once."""
+    """The values that have been asked for already, by metric."""
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -84,13 +84,13 @@ class Contest:
         return tuple(sorted({seed for entrant in self.entrants for seed in entrant.matrices}))
 
     def values(self, metric: str) -> Values:
-        """One of `RUN_METRICS`, of shape (seeds, entrants), NaN where there is none."""
+        """Return one of `RUN_METRICS`, of shape (seeds, entrants), NaN where a run has no such value."""
         if metric not in self._values:
             self._values[metric] = self._computed(metric)
         return self._values[metric]
 
     def values_of(self, columns: Sequence[int], metric: str) -> Values:
-        """The same, of shape (seeds, columns), for chosen entrants; all NaN for `ABSENT`."""
+        """Return the same for chosen entrants, of shape (seeds, columns); all NaN for `ABSENT`."""
         values = self.values(metric)
         return np.asarray(np.column_stack([values, np.full(len(values), np.nan)])[:, columns])
 
@@ -107,37 +107,37 @@ def contests(
     records: Iterable[Record],
     roles: Mapping[str, Role],
     cells: Sequence[Cell] = (),
-    labels: Callable[[Choice], str] | None = None,
 ) -> list[Contest]:
-    """Records that belong together, arranged: a contest for each scenario with its model and budget, by name.
+    """Arrange records: a contest for each scenario with its model and budget, in the order of their names.
+
+    A strategy whose runs differ in a parameter is several entrants.
 
     Args:
-        records: of any scenarios, strategies and seeds, in any order; of several with one key, the last counts.
-        roles: by the strategy's name; who is not named is a contestant.
-        cells: what a board plans: who has no record yet takes part with none, and who cannot is told.
-        labels: the name of an entrant; `label_by_parameters` by default. Strategies that differ in a parameter are
-            separate entrants, whatever their labels are.
+        records: of any scenarios, strategies and seeds, in any order. Of several with one key the last counts.
+        roles: by the strategy's name. A strategy that is not named is a contestant.
+        cells: what a board plans. A strategy that has no record yet takes part without one, and those that cannot take
+            part are told with the reason.
     """
     runs = _runs(records, cells)
-    labels = labels or label_by_parameters({run.identity: run.spec.strategy for run in runs}.values())
+    labels = label_by_parameters({run.identity: run.spec.strategy for run in runs}.values())
     groups: dict[tuple[str, str], list[_Run]] = defaultdict(list)
     for run in runs:
         groups[run.spec.scenario.name, run.setting].append(run)
-    titles = _titles({group: found[0].spec for group, found in groups.items()})
+    titles = _titles({group: own[0].spec for group, own in groups.items()})
     return [
         Contest(
             titles[name, setting],
             setting,
-            _entrants(found, roles, labels),
+            _entrants(own, roles, labels),
             tuple(dict.fromkeys(cell.reason for cell in cells if not cell.spec and cell.scenario.name == name)),
         )
-        for (name, setting), found in sorted(groups.items())
+        for (name, setting), own in sorted(groups.items())
     ]
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What took place or was planned, with the hashes by which it is arranged, made once: they are what costs time."""
+    """A run that took place or was planned, with the hashes by which it is arranged: they cost time to make."""
 
     spec: Spec
     setting: str
@@ -165,12 +165,12 @@ def _entrants(runs: Sequence[_Run], roles: Mapping[str, Role], labels: Callable[
         for run in runs
         if roles.get(run.spec.strategy.name) == "reference" and run.record and run.record.key in matrices
     }
-    found: dict[str, list[_Run]] = defaultdict(list)
+    own_runs: dict[str, list[_Run]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: run.spec.seed):
-        found[run.identity].append(run)
+        own_runs[run.identity].append(run)
     seeds = {run.spec.seed for run in runs if run.planned}
     entrants = []
-    for key, own in found.items():
+    for key, own in own_runs.items():
         choice = own[0].spec.strategy
         records = tuple(run.record for run in own if run.record)
         entrants.append(
@@ -189,11 +189,11 @@ def _entrants(runs: Sequence[_Run], roles: Mapping[str, Role], labels: Callable[
 
 
 def label_by_parameters(choices: Iterable[Choice]) -> Callable[[Choice], str]:
-    """Names for entrants: the strategy's, followed by its parameters where another differs in nothing else."""
+    """Make the names of entrants: the strategy's, where several share it with the parameters in which they differ."""
     known: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for choice in choices:
         known[choice.name][choice.identity] = choice.model_dump(mode="json")
-    told = {name: differing(found) for name, found in known.items()}
+    told = {name: differing(choices_of) for name, choices_of in known.items()}
 
     def label(choice: Choice) -> str:
         difference = told.get(choice.name, {}).get(choice.identity, "")
@@ -203,16 +203,16 @@ def label_by_parameters(choices: Iterable[Choice]) -> Callable[[Choice], str]:
 
 
 def all_labels(contests: Iterable[Contest]) -> list[str]:
-    """Everyone who takes part anywhere, once."""
+    """Return the label of each entrant of any contest, once."""
     return list(dict.fromkeys(label for contest in contests for label in contest.labels))
 
 
 def labels_of(name: str, contests: Iterable[Contest]) -> list[str]:
-    """The labels that a person may mean.
+    """Return the labels that a person may mean by a name.
 
     Args:
-        name: a label, or a strategy's name, alone or with parameters, as `ewc (ewc_lambda=0.4)`.
-        contests: where they may stand.
+        name: a label, or a strategy's name, alone or with parameters: `ewc (ewc_lambda=0.4)`.
+        contests: where the entrants are.
     """
     entrants = {entrant.label: entrant.choice for contest in contests for entrant in contest.entrants}
     if name in entrants:
@@ -227,7 +227,7 @@ def labels_of(name: str, contests: Iterable[Contest]) -> list[str]:
 
 
 def _titles(groups: Mapping[tuple[str, str], Spec]) -> dict[tuple[str, str], str]:
-    """The scenario's name, followed by what sets apart the settings that share it."""
+    """The scenario's name; where several settings share it, followed by the values in which they differ."""
     titles = {}
     for name in {name for name, _ in groups}:
         settings = {
@@ -241,15 +241,18 @@ def _titles(groups: Mapping[tuple[str, str], Spec]) -> dict[tuple[str, str], str
 
 
 def differing(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """For each of several nested settings by key, the values in which they differ, as `lr=0.1, budget.epochs=5`."""
+    """Return for each of several nested settings, by key, the values in which they differ.
+
+    >>> differing({"a": {"lr": 0.1, "epochs": 5}, "b": {"lr": 0.2, "epochs": 5}})
+    {'a': 'lr=0.1', 'b': 'lr=0.2'}
+    """
     leaves = {key: dict(_leaves(setting)) for key, setting in settings.items()}
-    names = list(dict.fromkeys(name for found in leaves.values() for name in found))
-    told = [name for name in names if len({found.get(name) for found in leaves.values()}) > 1]
+    names = list(dict.fromkeys(name for own in leaves.values() for name in own))
+    told = [name for name in names if len({own.get(name) for own in leaves.values()}) > 1]
 
     def written(write: Callable[[str], str]) -> dict[str, str]:
         return {
-            key: ", ".join(f"{name}={write(found[name])}" for name in told if name in found)
-            for key, found in leaves.items()
+            key: ", ".join(f"{name}={write(own[name])}" for name in told if name in own) for key, own in leaves.items()
         }
 
     brief = written(_brief)
@@ -266,6 +269,3 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]
             yield from _leaves(inner, path if key == "parameters" else (*path, key))
     else:
         yield ".".join(path), value if isinstance(value, str) else json.dumps(value)
-
-
-__all__ = ["ABSENT", "Contest", "Entrant", "all_labels", "contests", "differing", "label_by_parameters", "labels_of"]

@@ -1,1 +1,1 @@
-"""Results as text: for the terminal, markdown, CSV and JSON."""
+"""Results as text: for the terminal, Markdown, CSV and JSON."""

@@ -1,22 +1,20 @@
-"""Claims against controls: a line for each claim of a board, a column for each scenario."""
+"""Claims against controls: a row for each claim of a board."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from rich import box
-from rich.console import Console
-from rich.table import Table as Drawing
-from rich.text import Text
-
-from lifelong.records.bounds import plain
 from lifelong.records.metrics import RUN_METRICS
 from lifelong.reporting.statistics.comparison import Comparison, Pair, Verdict
-from lifelong.reporting.text.comparisons import written_difference
-from lifelong.reporting.text.words import escape, grouped, heading
+from lifelong.reporting.text.comparisons import comparison_report, written_difference
+from lifelong.reporting.text.render import escape
+from lifelong.reporting.text.table import Cell, Column, Medium, Report, Row, Table, item
+from lifelong.reporting.text.words import grouped, heading
 
 MARKS: Mapping[Verdict, str] = {"better": "✓", "worse": "✗", "too few seeds": "?"}
-HEADINGS = ("strategy", "control", "what is claimed to help")
+STYLES: Mapping[Verdict, str] = {"better": "green", "worse": "red"}
+NAMES = (Column("strategy", "name"), Column("control", "name"), Column("what is claimed to help", "text"))
 LEGEND = (
     "Strategy minus control: mean over pairs of equal seed, and its 95 % bootstrap interval. ✓ borne out, ✗ the "
     "opposite, by an interval without zero, and p < 0.05 by the paired t-test, corrected for the number of claims on "
@@ -25,51 +23,55 @@ LEGEND = (
 )
 
 
-def print_claims(console: Console, comparisons: Sequence[Comparison], claims: Mapping[Pair, str]) -> None:
-    """Print a table for each metric and scenario, in which the claims that can be told stand out.
+def claims_report(comparisons: Sequence[Comparison], claims: Mapping[Pair, str], medium: Medium) -> Report:
+    """Tell what became of claims.
 
     Args:
-        console: where to.
         comparisons: of the claims' pairs, corrected for their number.
         claims: what is claimed, by strategy and control.
+        medium: a terminal has a table for each metric and scenario, in which what can be told stands out; Markdown has
+            one for each metric, with a column for each scenario.
     """
-    styles = {"better": "green", "worse": "red"}
-    for (metric, scenario), found in grouped(comparisons, lambda one: (one.metric, one.scenario)).items():
-        console.print(Text(f"{plain(scenario)}: {heading(metric)}", style="bold"))
-        drawing = Drawing(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-        for name in HEADINGS:
-            drawing.add_column(name, overflow="fold")
-        drawing.add_column("strategy - control", justify="right", no_wrap=True)
-        for one in found:
-            cells = (one.first, one.second, claims[one.first, one.second], _cell(one))
-            drawing.add_row(*(Text(plain(cell)) for cell in cells), style=styles.get(one.verdict, ""))
-        console.print(drawing)
-    console.print(Text(LEGEND, style="dim"))
+    tables = _by_scenario if medium == "terminal" else _by_metric
+    programs = comparison_report(comparisons, len(claims) > 1)
+    return replace(programs, tables=tables(comparisons, claims), warnings=(), notes=[item(LEGEND)])
 
 
-def render_claims(comparisons: Sequence[Comparison], claims: Mapping[Pair, str]) -> str:
-    """The same in markdown, a table for each metric."""
-    lines = []
-    for metric, found in grouped(comparisons, lambda one: one.metric).items():
-        scenarios = list(dict.fromkeys(one.scenario for one in found))
-        cells = {(one.first, one.second, one.scenario): _cell(one) for one in found}
-        lines += [f"### {heading(metric)}, strategy minus control", ""]
-        lines.append("| " + " | ".join([*HEADINGS, *map(escape, scenarios)]) + " |")
-        lines.append("|" + " --- |" * (len(HEADINGS) + len(scenarios)))
-        for (strategy, control), claim in claims.items():
-            row = [cells.get((strategy, control, scenario), "") for scenario in scenarios]
-            bold = [f"**{cell}**" if cell.endswith(("✓", "✗")) else cell for cell in row]
-            lines.append("| " + " | ".join([*map(escape, (strategy, control, claim)), *bold]) + " |")
-        lines.append("")
-    return "\n".join([*lines, f"- {LEGEND}"]) + "\n"
+def _by_scenario(comparisons: Sequence[Comparison], claims: Mapping[Pair, str]) -> list[Table]:
+    groups = grouped(comparisons, lambda one: (one.metric, one.scenario))
+    columns = [*NAMES, Column("strategy - control", right=True, leads=True)]
+    return [
+        Table(columns, [_row(one, claims) for one in group], f"{scenario}: {heading(metric)}")
+        for (metric, scenario), group in groups.items()
+    ]
 
 
-def _cell(one: Comparison) -> str:
-    """`+0.038 [+0.002, +0.062] ✓`."""
+def _row(one: Comparison, claims: Mapping[Pair, str]) -> Row:
+    return Row([one.first, one.second, claims[one.first, one.second], _told(one)], STYLES.get(one.verdict, ""))
+
+
+def _by_metric(comparisons: Sequence[Comparison], claims: Mapping[Pair, str]) -> list[Table]:
+    tables = []
+    for metric, group in grouped(comparisons, lambda one: one.metric).items():
+        scenarios = list(dict.fromkeys(one.scenario for one in group))
+        cells = {(one.first, one.second, one.scenario): _bold(_told(one)) for one in group}
+        rows = [
+            Row([*pair, claim, *(cells.get((*pair, scenario), "") for scenario in scenarios)])
+            for pair, claim in claims.items()
+        ]
+        columns = [*NAMES, *(Column(escape(scenario)) for scenario in scenarios)]
+        tables.append(Table(columns, rows, f"{heading(metric)}, strategy minus control"))
+    return tables
+
+
+def _bold(told: str) -> Cell:
+    """Return a cell that Markdown shows in bold where it is told."""
+    return Cell(told, markdown=f"**{told}**" if told.endswith(("✓", "✗")) else told)
+
+
+def _told(one: Comparison) -> str:
+    """Write `+0.038 [+0.002, +0.062] ✓`."""
     if one.verdict == "same":
         return "0"
     mark = MARKS.get(one.verdict) or (f"({MARKS[one.by_interval]})" if one.by_interval else "")
     return f"{written_difference(one.difference, RUN_METRICS[one.metric].quantity)} {mark}".rstrip()
-
-
-__all__ = ["print_claims", "render_claims"]

@@ -1,4 +1,4 @@
-"""What a comparison leaves out: who has no value, and the seeds whose runs failed."""
+"""Tells what a comparison leaves out: entrants without a value, and seeds whose runs failed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from lifelong.reporting.statistics.comparison import Comparison
 from lifelong.reporting.statistics.scores import Contest
 
 NAMED = 5
-"""Of strategies that have not run; more are counted."""
+"""The strategies that have not run are named up to this number; more are counted."""
 
 
 def holes(
     comparisons: Sequence[Comparison], contests: Sequence[Contest], metrics: Sequence[str], labels: Sequence[str]
 ) -> Iterator[str]:
-    """A sentence for each hole.
+    """Yield a sentence for each hole.
 
     Args:
         comparisons: what could be compared.
-        contests: where.
-        metrics: by which all should be.
-        labels: who should be.
+        contests: the records that they were made of.
+        metrics: the metrics by which all should be compared.
+        labels: the entrants that should be compared.
     """
     yield from _failed(contests, labels)
     yield from not_run(contests, labels)
@@ -43,7 +43,7 @@ def holes(
 
 
 def not_run(contests: Sequence[Contest], labels: Sequence[str]) -> Iterator[str]:
-    """Who of these has no record at all, by name where they are few."""
+    """Yield a sentence on the entrants that have no record at all, by name where they are few."""
     if waiting := [label for label in labels if not _has_run(label, contests)]:
         yield f"not run yet: {', '.join(waiting) if len(waiting) <= NAMED else f'{len(waiting)} strategies'}"
 
@@ -59,6 +59,3 @@ def _failed(contests: Sequence[Contest], labels: Sequence[str]) -> Iterator[str]
             if failed and entrant.label in labels:
                 seeds = "seed" if len(failed) == 1 else "seeds"
                 yield f"{contest.scenario}: {entrant.label} failed on {seeds} {', '.join(failed)}: no pairs of these"
-
-
-__all__ = ["holes", "not_run"]

@@ -1,4 +1,4 @@
-"""What a reader of a ranking must know: what its numbers are, and before trusting its ranks."""
+"""What a reader of a ranking has to know: what its numbers are, and how far its ranks can be trusted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OVERALL = (
 
 
 def notes(table: Table, metrics: Sequence[str]) -> list[str]:
-    """What a reader must know before trusting the ranks."""
+    """Return what a reader has to know before trusting the ranks, a sentence each."""
     return [*_other_ranking(table, metrics), *_few_seeds(table), *_incomplete(table), *_impossible(table)]
 
 
@@ -24,8 +24,8 @@ def _other_ranking(table: Table, metrics: Sequence[str]) -> list[str]:
     first = table.ranking[0] if table.rows else metrics[0]
     if first == metrics[0]:
         return []
-    wanted, found = (RUN_METRICS[name].title.lower() for name in (metrics[0], first))
-    return [f"There is no {wanted} here: ranked by {found}."]
+    wanted, instead = (RUN_METRICS[name].title.lower() for name in (metrics[0], first))
+    return [f"There is no {wanted} here: ranked by {instead}."]
 
 
 def _few_seeds(table: Table) -> list[str]:
@@ -50,7 +50,12 @@ def _impossible(table: Table) -> list[str]:
 
 
 def legend(metrics: Sequence[str], overall: bool) -> list[str]:
-    """What the columns are; `overall` where there is a table of all scenarios together."""
+    """Return what the columns are, a line each.
+
+    Args:
+        metrics: names of `RUN_METRICS`, in the order of the columns.
+        overall: whether there is a table of all scenarios together.
+    """
     formulas = [f"{heading(name)}: {RUN_METRICS[name].formula}" for name in metrics]
     first, *second = (RUN_METRICS[name].title.lower() for name in metrics[:RANKING])
     return [
@@ -60,6 +65,3 @@ def legend(metrics: Sequence[str], overall: bool) -> list[str]:
         "than how many are better by a paired difference whose interval excludes zero.",
         *([OVERALL] if overall else []),
     ]
-
-
-__all__ = ["INTERVAL", "legend", "notes"]

@@ -1,4 +1,4 @@
-"""Numbers as a person reads them."""
+"""Writes numbers as a person reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ _PREFIXES = ("", " k", " M", " G", " T", " P")
 
 
 def write(value: float, quantity: Quantity) -> str:
-    """`0.912` as a fraction, `12.3` as a number, `85.4 k` as a count, `3.1 s` as a time."""
+    """Write a number of some kind.
+
+    >>> write(0.9123, "fraction"), write(85432, "count"), write(12.34, "number"), write(3.14, "seconds")
+    ('0.912', '85.4 k', '12.3', '3.1 s')
+    """
     if quantity == "fraction":
         return f"{value:.3f}".replace("-0.000", "0.000")
     if quantity == "seconds":
@@ -18,7 +22,7 @@ def write(value: float, quantity: Quantity) -> str:
 
 
 def _compact(value: float) -> str:
-    """Three digits that count, in steps of a thousand."""
+    """Three significant digits, in steps of a thousand."""
     rounded = float(f"{value:.3g}")
     step = 0
     while abs(rounded) >= 1000 and step + 1 < len(_PREFIXES):
@@ -28,9 +32,6 @@ def _compact(value: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Two digits that count, in seconds, minutes or hours."""
+    """Two significant digits, in seconds, minutes or hours."""
     unit, length = next(((unit, length) for unit, length in _UNITS if seconds < 100 * length), _UNITS[-1])
     return f"{float(f'{seconds / length:.2g}'):g} {unit}"
-
-
-__all__ = ["write"]

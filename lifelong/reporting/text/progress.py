@@ -1,4 +1,4 @@
-"""What a person sees while a board runs: bars on a terminal, plain lines elsewhere. All of it goes to stderr."""
+"""Shows how far a board has come while it runs: bars on a terminal, plain lines elsewhere. All of it goes to stderr."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Display(Protocol):
 
 
 def display(console: Console, board: str, total: int, workers: int) -> Display:
-    """The display that fits the console."""
+    """Return the display that fits the console."""
     return Bars(console, board, total, workers) if console.is_terminal else Lines(console, board, total, workers)
 
 
 def title(job: Job) -> str:
-    """A run in a few words: `digits-class · ewc · seed 0`."""
+    """Name a run: `digits-class · ewc · seed 0`."""
     return f"{job.spec.scenario.name} · {job.spec.strategy.name} · seed {job.spec.seed}"
 
 
 def outcome(record: Record) -> str:
-    """What came of a run, in a few words: the first of some metrics that it has, or why it has none."""
+    """Tell what came of a run in a few words: the first of some metrics that it has, or why it has none."""
     if record.accuracy is None:
         return f"{record.status}: {record.reason}"
     R, total = validate(record.accuracy), f"{record.times.total_s:.1f} s"

@@ -1,181 +1,100 @@
-"""Rankings as text: a table for the terminal, GitHub markdown, CSV and JSON."""
+"""Rankings: a table for each scenario, with a row for each entrant."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
-
-from rich import box
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table as Drawing
-from rich.text import Text
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from lifelong.records.bounds import plain
 from lifelong.records.metrics import RANKING, RUN_METRICS
-from lifelong.reporting.statistics.standings import Row, Table
+from lifelong.reporting.statistics.standings import Row as Standing
+from lifelong.reporting.statistics.standings import Table as Ranking
 from lifelong.reporting.text.notes import INTERVAL, legend, notes
-from lifelong.reporting.text.words import NONE, arrow, escape, heading, written
+from lifelong.reporting.text.table import NONE, Cell, Column, Report, Row, Table
+from lifelong.reporting.text.words import arrow, heading, written
 
-Format = Literal["md", "csv", "json"]
 STYLES = {"floor": "dim", "ceiling": "dim", "reference": "dim", "control": "cyan", "contestant": ""}
+PARTS = ("mean", "low", "high")
 
 
-def render(tables: Iterable[Table], file_format: Format, metrics: Sequence[str]) -> str:
-    """The rankings in a format for files.
+def ranking_report(rankings: Sequence[Ranking], metrics: Sequence[str]) -> Report:
+    """Tell rankings, and the formulas that they rest on.
 
     Args:
-        tables: from `standings`, with at least these metrics.
-        file_format: `md` for GitHub markdown, rounded; `csv` and `json` in full precision.
+        rankings: from `standings`, with at least these metrics.
         metrics: names of `RUN_METRICS`, in the order of the columns.
     """
-    writers: dict[Format, Callable[[Sequence[Table], Sequence[str]], str]] = {
-        "md": _markdown,
-        "csv": _csv,
-        "json": _json,
-    }
-    return writers[file_format](list(tables), metrics)
+    return Report(
+        tables=[_table(ranking, metrics) for ranking in rankings],
+        notes=legend(metrics, any(ranking.overall for ranking in rankings)) if rankings else (),
+        data=lambda: as_data(rankings, metrics),
+        fields=_fields(metrics),
+        values=lambda: (row for ranking in rankings for row in _values(ranking, metrics)),
+    )
 
 
-def print_tables(console: Console, tables: Iterable[Table], metrics: Sequence[str]) -> None:
-    """Print the rankings, with the formulas that they rest on; readable from 80 columns up."""
-    tables = list(tables)
-    for table in tables:
-        console.print(Text(plain(table.scenario), style="bold"))
-        _print_rows(console, table, metrics)
-        for note in notes(table, metrics):
-            console.print(Text(plain(note), style="yellow"))
-        console.print()
-    if tables:
-        console.print(Text("\n".join(legend(metrics, _overall(tables))), style="dim"))
-
-
-def _print_rows(console: Console, table: Table, metrics: Sequence[str]) -> None:
-    """The widest form that fits: all in a row, costs in a table of their own, intervals below means, more tables."""
-    costs = [name for name in metrics if RUN_METRICS[name].is_cost]
-    others = [name for name in metrics if name not in costs]
-    for separator in (" ",) if costs and others else (" ", "\n"):
-        drawing = _draw(table, metrics, separator, names=max(20, console.width // 3))
-        if Measurement.get(console, console.options.update(width=10_000), drawing).maximum <= console.width:
-            console.print(drawing)
-            return
-    if len(metrics) == 1:
-        console.print(drawing)
-        return
-    half = (len(metrics) + 1) // 2
-    for part in (others, costs) if costs and others else (metrics[:half], metrics[half:]):
-        _print_rows(console, table, part)
-
-
-def _draw(table: Table, metrics: Sequence[str], separator: str, names: int) -> Drawing:
-    """One table; `separator` stands between the parts of a cell, and `names` is the most that names may take."""
-    drawing = Drawing(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    columns = _columns(table, metrics, separator)
-    for column in columns:
-        if column.is_name:
-            drawing.add_column(column.heading, overflow="fold", max_width=names)
-        elif column.to_the_right:
-            drawing.add_column(_stacked(column.heading), justify="right", no_wrap=True)
-        else:
-            drawing.add_column(column.heading if separator == " " else _stacked(column.heading), no_wrap=True)
-    for row in table.rows:
-        cells = [Text(column.cell(row)) for column in columns]
-        cells[-1].style = "red" if row.failures else ""
-        drawing.add_row(*cells, style=STYLES[row.role])
-    return drawing
-
-
-def _markdown(tables: Sequence[Table], metrics: Sequence[str]) -> str:
-    lines = []
-    for table in tables:
-        columns = _columns(table, metrics)
-        lines += [f"### {escape(table.scenario)}", ""]
-        lines.append("| " + " | ".join(column.heading for column in columns) + " |")
-        lines.append("|" + "|".join(" --- " if column.is_name else " ---: " for column in columns) + "|")
-        for row in table.rows:
-            cells = (escape(cell) if column.is_name else cell for column in columns for cell in [column.cell(row)])
-            lines.append("| " + " | ".join(cells) + " |")
-        lines += ["", *(f"**{escape(note)}**\n" for note in notes(table, metrics))]
-    if tables:
-        lines += [f"- {escape(line)}" for line in legend(metrics, _overall(tables))]
-    return "\n".join(lines) + "\n"
-
-
-def _overall(tables: Sequence[Table]) -> bool:
-    return any(table.overall for table in tables)
-
-
-@dataclass(frozen=True)
-class _Column:
-    """What stands in a column of a table for people."""
-
-    heading: str
-    cell: Callable[[Row], str]
-    is_name: bool = False
-    to_the_right: bool = True
-
-
-def _columns(table: Table, metrics: Sequence[str], separator: str = " ") -> list[_Column]:
+def _table(ranking: Ranking, metrics: Sequence[str]) -> Table:
     """The rank, the name, the metrics, and on how many runs they rest. A second rank stands before what it is by."""
-    ranking = table.ranking
-    columns = [_Column("#", _rank_by(*ranking[:1])), _Column("strategy", _named, is_name=True)]
+    columns = [Column("#", right=True), Column("strategy", "name")]
+    contents: list[Sequence[str]] = [_ranks(ranking, 0), _names(ranking)]
+
+    def add(title: str, cells: Sequence[str], metric: str) -> None:
+        part = ("costs" if RUN_METRICS[metric].is_cost else "results", metric)
+        columns.append(Column(title, right=True, part=part))
+        contents.append(cells)
+
     for name in metrics:
-        if name in ranking[1:]:
-            columns.append(_Column("#", _rank_by(name)))
-        columns.append(_metric(name, separator))
-        if name in ranking[:1] and table.overall:
-            columns.append(_interquartile(name, separator))
-    cells = _Column("cells", lambda row: f"{row.n}/{row.planned}")
-    return [*columns, cells, _Column("failed", lambda row: str(row.failures))]
+        if name in ranking.ranking[1:]:
+            add("#", _ranks(ranking, ranking.ranking.index(name)), name)
+        means = [written(row.metrics[name], row.n, name) for row in ranking.rows]
+        add(heading(name).replace(" ", "\n", heading(name).count(" ") - 1), means, name)
+        if name in ranking.ranking[:1] and ranking.overall:
+            middles = [written(row.interquartile, row.n, name) for row in ranking.rows]
+            add(f"Interquartile\nmean {arrow(name)}", middles, name)
+    columns += [Column("cells", right=True), Column("failed", right=True)]
+    contents.append([f"{row.n}/{row.planned}" for row in ranking.rows])
+    failures = [Cell(str(row.failures), "red" if row.failures else "") for row in ranking.rows]
+    cells = zip(*contents, failures, strict=True)
+    rows = [Row(own, STYLES[row.role]) for row, own in zip(ranking.rows, cells, strict=True)]
+    return Table(columns, rows, ranking.scenario, notes(ranking, metrics))
 
 
-def _interquartile(name: str, separator: str) -> _Column:
-    def cell(row: Row) -> str:
-        return written(row.interquartile, row.n, name, separator)
-
-    return _Column(f"Interquartile mean {arrow(name)}", cell, to_the_right=RUN_METRICS[name].is_cost)
+def _ranks(ranking: Ranking, place: int) -> list[str]:
+    ranks = [list(row.ranks.values())[place] for row in ranking.rows]
+    return [NONE if rank is None else str(rank) for rank in ranks]
 
 
-def _rank_by(metric: str = "") -> Callable[[Row], str]:
-    return lambda row: NONE if row.ranks.get(metric) is None else str(row.ranks[metric])
+def _names(ranking: Ranking) -> list[str]:
+    """The entrants, and what those are there for that do not compete."""
+    return [
+        plain(row.strategy) if row.role == "contestant" else f"{plain(row.strategy)} ({row.role})"
+        for row in ranking.rows
+    ]
 
 
-def _metric(name: str, separator: str) -> _Column:
-    def cell(row: Row) -> str:
-        return written(row.metrics[name], row.n, name, separator)
-
-    return _Column(heading(name), cell, to_the_right=RUN_METRICS[name].is_cost)
-
-
-def _csv(tables: Sequence[Table], metrics: Sequence[str]) -> str:
-    columns = [f"{name}_{part}" for name in (*metrics, "interquartile") for part in ("mean", "low", "high")]
-    ranks = [f"{name}_rank" for name in metrics[1:RANKING]]
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    head = ["scenario", "rank", "strategy", "role", "n", "planned", "failures", *columns, *ranks]
-    writer.writerow([*head, "impossible"])
-    for table in tables:
-        for row in table.rows:
-            found = [*(row.metrics[name] for name in metrics), row.interquartile]
-            values = [value for one in found for value in ((one.mean, one.low, one.high) if one else (None,) * 3)]
-            values += [row.ranks.get(name) for name in metrics[1:RANKING]]
-            row_head = [table.scenario, row.rank, row.strategy, row.role, row.n, row.planned, row.failures]
-            writer.writerow([*row_head, *values, None])
-        for reason in table.impossible:
-            writer.writerow([table.scenario, *[None] * (len(head) - 1), reason])
-    return file.getvalue()
+def _fields(metrics: Sequence[str]) -> list[str]:
+    head = ["scenario", "rank", "strategy", "role", "n", "planned", "failures"]
+    intervals = [f"{name}_{part}" for name in (*metrics, "interquartile") for part in PARTS]
+    return [*head, *intervals, *(f"{name}_rank" for name in metrics[1:RANKING]), "impossible"]
 
 
-def _json(tables: Sequence[Table], metrics: Sequence[str]) -> str:
-    return json.dumps(as_data(tables, metrics), indent=2, allow_nan=False) + "\n"
+def _values(ranking: Ranking, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """A row for each entrant, and one for each that cannot take part, with the reason."""
+    for row in ranking.rows:
+        intervals = {name: row.metrics[name] for name in metrics} | {"interquartile": row.interquartile}
+        yield {
+            **{name: getattr(row, name) for name in ("rank", "strategy", "role", "n", "planned", "failures")},
+            **{f"{name}_{part}": getattr(one, part, None) for name, one in intervals.items() for part in PARTS},
+            **{f"{name}_rank": row.ranks.get(name) for name in metrics[1:RANKING]},
+            "scenario": ranking.scenario,
+        }
+    for reason in ranking.impossible:
+        yield {"scenario": ranking.scenario, "impossible": reason}
 
 
-def as_data(tables: Sequence[Table], metrics: Sequence[str]) -> dict[str, Any]:
-    """The rankings as plain data, in full precision: what `--format json` writes, and a page shows."""
+def as_data(rankings: Sequence[Ranking], metrics: Sequence[str]) -> dict[str, Any]:
+    """Return rankings as plain data, in full precision: what `--format json` writes, and a page shows."""
     described = {
         name: {
             "title": RUN_METRICS[name].title,
@@ -184,27 +103,16 @@ def as_data(tables: Sequence[Table], metrics: Sequence[str]) -> dict[str, Any]:
         }
         for name in metrics
     }
-    return {"interval": INTERVAL, "metrics": described, "tables": [_table_as_data(table, metrics) for table in tables]}
+    tables = [
+        {
+            "scenario": ranking.scenario,
+            "rows": [_row_as_data(row, metrics) for row in ranking.rows],
+            "impossible": list(ranking.impossible),
+        }
+        for ranking in rankings
+    ]
+    return {"interval": INTERVAL, "metrics": described, "tables": tables}
 
 
-def _table_as_data(table: Table, metrics: Sequence[str]) -> dict[str, Any]:
-    return {
-        "scenario": table.scenario,
-        "rows": [
-            {"rank": row.rank} | asdict(row) | {"metrics": {name: asdict(row.metrics[name]) for name in metrics}}
-            for row in table.rows
-        ],
-        "impossible": list(table.impossible),
-    }
-
-
-def _stacked(heading: str) -> str:
-    """One word below the other, with the arrow beside the last."""
-    title, space, arrow = heading.rpartition(" ")
-    return title.replace(" ", "\n") + space + arrow
-
-
-def _named(row: Row) -> str:
-    """The strategy, and what it is there for unless it competes."""
-    name = plain(row.strategy)
-    return name if row.role == "contestant" else f"{name} ({row.role})"
+def _row_as_data(row: Standing, metrics: Sequence[str]) -> dict[str, Any]:
+    return {"rank": row.rank} | asdict(row) | {"metrics": {name: asdict(row.metrics[name]) for name in metrics}}

@@ -1,4 +1,4 @@
-"""Whether W&B can be reached, asking no server where that can be known without; and what is wrong where it cannot."""
+"""Tells whether W&B can be reached, without asking a server where that is possible, and why not."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ NO_KEY = "no API key; run 'wandb login' or set WANDB_API_KEY"
 
 
 def has_credentials() -> bool:
-    """Whether wandb may be able to log in, asking no server: a key or token in the environment, or a netrc file.
+    """Return whether wandb may be able to log in: with a key or a token in the environment, or a netrc file.
 
-    The file's key may be for another host; wandb finds that out by itself.
+    No server is asked. The key in the file may be for another host; wandb finds that out by itself.
     """
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
@@ -34,7 +34,10 @@ def _hosts(file: Path) -> Collection[str]:
 
 
 def split_project(path: str) -> tuple[str, str]:
-    """`ENTITY/PROJECT` as its two names.
+    """Split `ENTITY/PROJECT` into its two names.
+
+    >>> split_project("team/lifelong")
+    ('team', 'lifelong')
 
     Raises:
         UsageError: if it is not of that form.
@@ -46,24 +49,21 @@ def split_project(path: str) -> tuple[str, str]:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of an error."""
+    """Return the first line of an error."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def server_is_away(error: BaseException) -> bool:
-    """Whether the next request would fail in the same way: no network, no key, no permission."""
+    """Return whether the next request would fail in the same way: no network, no key, no permission."""
     import wandb
 
     return isinstance(error, wandb.errors.Error | TimeoutError)
 
 
 def forget_runs() -> None:
-    """End wandb's helper process, which keeps the id of a run in use that did not start, or did not end."""
+    """End wandb's helper process: it holds the id of a run that did not start, or did not end."""
     if "wandb" in sys.modules:
         import wandb
 
         with contextlib.suppress(Exception):  # the helper may be what has crashed
             wandb.teardown()
-
-
-__all__ = ["NO_KEY", "forget_runs", "has_credentials", "reason", "server_is_away", "split_project"]

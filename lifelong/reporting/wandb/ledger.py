@@ -1,4 +1,4 @@
-"""What has been sent to W&B: a line of JSON for each finished upload, so that none is made twice."""
+"""Remembers what has been sent to W&B: a line of JSON for each finished upload, so that none is made twice."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lifelong.reporting.wandb.view import VERSION
 
 
 class Target(Strict):
-    """Where runs go. Offline runs know no host: `wandb sync` chooses it."""
+    """Where runs go. Offline runs have no host: `wandb sync` chooses it."""
 
     mode: Mode
     project: str = PROJECT
     entity: str = ""
-    """Whoever is logged in where it is empty."""
+    """The user or the team; whoever is logged in where it is empty."""
     host: str = ""
 
     @classmethod
     def of(cls, mode: Mode, project: str = PROJECT, entity: str | None = None) -> Target:
-        """With what wandb's own settings say of the host and of the entity."""
+        """Make a target, with what wandb's own settings say of the host and the entity."""
         import wandb
 
         settings = wandb.setup().settings
@@ -34,7 +34,7 @@ class Target(Strict):
 
 
 class Sent(Strict):
-    """One finished upload; the last one of a run is what W&B shows."""
+    """One finished upload. W&B shows the last one of a run."""
 
     target: Target
     run: str
@@ -43,7 +43,7 @@ class Sent(Strict):
 
 
 class Ledger:
-    """The uploads to one target, as the file `wandb/pushed.jsonl` of a folder tells them."""
+    """The uploads to one target, which the file `wandb/pushed.jsonl` of a folder lists."""
 
     def __init__(self, directory: Path, target: Target) -> None:
         self.target = target
@@ -66,18 +66,15 @@ class Ledger:
         return Sent(target=self.target, run=run_id(record), record_sha256=digest, view=VERSION)
 
     def _read(self) -> list[Sent]:
-        """What can be read; an upload whose line is damaged counts as unfinished."""
+        """The uploads that can be read; one whose line is damaged counts as unfinished."""
         try:
             lines = read_bytes(self._file).splitlines()
         except (OSError, ValueError):
             return []
-        found = []
+        uploads = []
         for line in lines:
             try:
-                found.append(Sent.model_validate_json(line))
+                uploads.append(Sent.model_validate_json(line))
             except ValidationError:
                 continue
-        return found
-
-
-__all__ = ["Ledger", "Sent", "Target"]
+        return uploads

@@ -1,7 +1,7 @@
-"""Runs of others read back into records, from the record that each carries; nothing else of them is believed.
+"""Reads W&B runs back into records: from the record that each run carries, and from nothing else.
 
-What is read comes from strangers: its size is bounded, it is parsed as a record and as nothing else, and where it is
-written to follows from the record, never from a name that W&B tells.
+What is read comes from strangers. Its size is bounded, and it is parsed as a record and as nothing else. The place
+where it is written follows from the record, never from a name in W&B.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ class Pulled(NamedTuple):
 
     @property
     def told(self) -> str:
-        """What a person should know, in one sentence; empty where all is as one expects."""
+        """What a person should know, in a sentence; empty where all is as one expects."""
         own = {"damaged": "carries no record that can be read", "without a record": "carries no record"}
         return told(self.run, self.outcome, self.reason, {**TOLD, **own})
 
 
 def pull(entity: str, project: str, out: Path, *, timeout_s: float = TIMEOUT_S) -> Iterator[Pulled]:
-    """Write the records of a project's runs, the oldest run first.
+    """Write the records of a project's runs, the oldest run first, and yield what became of each.
 
     Args:
         entity, project: whose runs they are.
-        out: the folder, as `--out` of `lifelong run`.
+        out: the folder to write to: `--out` of `lifelong run`.
         timeout_s: how long an answer may take, in whole seconds.
 
     Raises:
-        UsageError: without an API key, without such a project, or once the server cannot be reached; what came before
-            stays.
+        UsageError: if there is no API key or no such project, or once the server cannot be reached; what came before
+            that stays.
     """
     if not has_credentials():
         raise UsageError(f"W&B: {NO_KEY}")
@@ -58,7 +58,7 @@ def pull(entity: str, project: str, out: Path, *, timeout_s: float = TIMEOUT_S) 
     try:
         for run in wandb.Api(timeout=int(timeout_s)).runs(f"{entity}/{project}"):
             yield _pulled(run, out, timeout_s)
-    except Exception as error:  # wandb's have no base in common
+    except Exception as error:  # wandb's errors have no base class in common
         raise UsageError(f"W&B: {entity}/{project}: {plain(reason(error))}") from error
 
 
@@ -72,7 +72,7 @@ def _pulled(run: Run, out: Path, timeout_s: float) -> Pulled:
 
 
 def _carried(run: Run, timeout_s: float) -> bytes | None:
-    """The record that a run carries, the last one where it was sent several times; None where there is none."""
+    """The record that a run carries; of several that were sent, the last; None where there is none."""
     carried = [one for one in run.logged_artifacts() if one.type == ARTIFACT_TYPE and one.state == "COMMITTED"]
     if not carried:
         return None
@@ -82,11 +82,12 @@ def _carried(run: Run, timeout_s: float) -> bytes | None:
 
 
 def _download(file: File, timeout_s: float) -> bytes:
-    """What W&B has stored; what only refers to some other place is not fetched from there.
+    """Fetch what W&B has stored. A reference to some other place is not followed.
 
     Raises:
         ValueError: if it is such a reference, or larger than a record may be.
-        OSError, HTTPException: if it cannot be fetched.
+        OSError: if it cannot be fetched.
+        HTTPException: if the answer is no HTTP.
     """
     url = file.direct_url
     if url == file.url or urlsplit(url).scheme not in ("http", "https"):
@@ -102,11 +103,11 @@ def _download(file: File, timeout_s: float) -> bytes:
 
 
 def pull_offline(folder: Path, out: Path) -> Iterator[Pulled]:
-    """Write the records that offline runs have left in a folder, to be uploaded with them.
+    """Write the records that offline runs have left in a folder, and yield what became of each.
 
     Args:
         folder: holds wandb's own `wandb` folder, or is one.
-        out: as for `pull`.
+        out: the folder to write to.
 
     Raises:
         UsageError: if there is no such folder.
@@ -117,7 +118,7 @@ def pull_offline(folder: Path, out: Path) -> Iterator[Pulled]:
     for path in sorted(folder.rglob("artifacts/staging/*")):
         try:
             record = read(path)
-        except (OSError, ValueError):  # tables are staged in the same place, under names that do not tell
+        except (OSError, ValueError):  # tables lie in the same place, under names that do not tell them from records
             continue
         run = run_id(record)
         without.discard(run)
@@ -131,6 +132,3 @@ def _added(run: str, record: Record, out: Path) -> Pulled:
     outcome = add(record, store)
     kept = conflict(store.path(record.spec), record) if outcome == "conflict" else ""
     return Pulled(run, outcome, str(kept))
-
-
-__all__ = ["Pulled", "pull", "pull_offline"]

@@ -1,10 +1,11 @@
-"""W&B runs made again from records alone; what has been sent is not sent twice, and what was interrupted goes on."""
+"""Sends records to W&B: nothing is sent twice, and what was interrupted goes on."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lifelong.errors import UsageError
@@ -20,9 +21,9 @@ class Pushed:
 
     sent: int
     already: int
-    """Were there before, with the same content."""
+    """How many were there before, with the same content."""
     warnings: list[str]
-    """Why some were not sent, one sentence for each reason."""
+    """Why some were not sent, a sentence for each reason."""
 
 
 def _unheard(_: int) -> None:
@@ -44,14 +45,14 @@ def push(
     """Send records that this target does not have yet; a run that is there with other content is replaced.
 
     An upload counts from when it is finished: one that was interrupted is made again as a whole, under the same id.
-    Once the server is found to be away, it is not asked again.
+    Once the server turns out to be away, it is not asked again.
 
     Args:
         records: of any boards.
         mode, directory, project, entity, timeout_s: as for `log_record`; the folder also holds the list of uploads.
-        protocols: by scenario name.
-        again: send what is there already, too.
-        advanced: is called after each record with the number of those that are done.
+        protocols: by the name of the scenario.
+        again: whether to send also what is there already.
+        advanced: is called after each record, with the number of records that are done.
 
     Raises:
         UsageError: if `mode` is online and there is no API key.
@@ -60,33 +61,36 @@ def push(
         raise UsageError(f"W&B: {NO_KEY}, or write files only with --offline")
     ledger = Ledger(directory, Target.of(mode, project, entity))
     waiting = [record for record in records if again or record not in ledger]
-    already, sent = len(records) - len(waiting), 0
+    already = len(records) - len(waiting)
+    log = partial(log_record, mode=mode, directory=directory, project=project, entity=entity, timeout_s=timeout_s)
+
+    def send(record: Record) -> None:
+        log(record, protocol=(protocols or {}).get(record.spec.scenario.name))
+        ledger.add(record)
+
+    lost = _send_all(waiting, send, lambda done: advanced(already + done))
+    warnings = [f"W&B: {n} of {len(waiting)} runs were not sent ({why})" for why, n in lost.items()]
+    return Pushed(len(waiting) - lost.total(), already, warnings)
+
+
+def _send_all(
+    records: Sequence[Record], send: Callable[[Record], None], advanced: Callable[[int], None]
+) -> Counter[str]:
+    """Send records one by one, until the server is away.
+
+    Returns:
+        How many were not sent, by the reason.
+    """
     lost: Counter[str] = Counter()
-    for done, record in enumerate(waiting):
-        advanced(already + done)
-        protocol = (protocols or {}).get(record.spec.scenario.name)
+    for done, record in enumerate(records):
+        advanced(done)
         try:
-            log_record(
-                record,
-                mode=mode,
-                directory=directory,
-                project=project,
-                entity=entity,
-                protocol=protocol,
-                timeout_s=timeout_s,
-            )
+            send(record)
         except Exception as error:
             forget_runs()
             if server_is_away(error):
-                lost[reason(error)] += len(waiting) - done
+                lost[reason(error)] += len(records) - done
                 break
             lost[reason(error)] += 1
-        else:
-            ledger.add(record)
-            sent += 1
-    advanced(already + sent + lost.total())
-    warnings = [f"W&B: {n} of {len(waiting)} runs were not sent ({why})" for why, n in lost.items()]
-    return Pushed(sent, already, warnings)
-
-
-__all__ = ["Pushed", "push"]
+    advanced(len(records))
+    return lost

@@ -1,4 +1,4 @@
-"""One record as one run in Weights & Biases: a view of the record, never its store.
+"""Logs a record as a run in Weights & Biases: a view of the record, never its store.
 
 wandb is imported inside the functions, so that a command that does not log does not pay for it.
 """
@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Mode = Literal["offline", "online"]
 PROJECT = "lifelong"
 TIMEOUT_S = 20.0
-"""How long one run may wait for the server when it starts, and again when it ends."""
+"""Seconds that a run may wait for the server when it starts, and again when it ends."""
 ARTIFACT_TYPE = "record"
 ARTIFACT_FILE = "record.json"
 
@@ -43,31 +44,23 @@ def log_record(
         mode: `offline` writes files that `wandb sync` uploads; `online` uploads at once.
         directory: holds wandb's own `wandb` folder.
         project: the W&B project.
-        entity: the user or the team whose project it is; whoever is logged in by default.
-        protocol: the scenario's, for the configuration and as one more tag.
-        timeout_s: bounds the start and the end of an online run, in seconds each.
+        entity: the user or the team whose project it is; by default whoever is logged in.
+        protocol: the scenario's, which becomes a part of the configuration and a tag.
+        timeout_s: the most seconds that the start of an online run may take, and its end.
 
     Returns:
         The run's address, or its folder where it is offline.
 
     Raises:
-        wandb.errors.Error, TimeoutError: if the server cannot be reached, or does not accept the run, in that time.
+        wandb.errors.Error: if the server cannot be reached, or does not accept the run.
+        TimeoutError: if it takes longer.
     """
     import wandb
 
     directory.mkdir(parents=True, exist_ok=True)
+    start = partial(wandb.init, mode=mode, dir=directory, project=project, entity=entity)
     with _staged_in(directory):
-        run = wandb.init(
-            mode=mode,
-            dir=directory,
-            project=project,
-            entity=entity,
-            reinit="create_new",
-            save_code=False,
-            settings=_settings(timeout_s),
-            config=view.config(record, protocol),
-            **_labels(record, protocol),
-        )
+        run = start(settings=_settings(timeout_s), config=view.config(record, protocol), **_labels(record, protocol))
         exit_code = 1
         try:
             _fill(run, record)
@@ -79,7 +72,7 @@ def log_record(
 
 @contextlib.contextmanager
 def _staged_in(directory: Path) -> Iterator[None]:
-    """Let wandb keep what it will upload beside its runs: by default it lies in the home folder, away from them."""
+    """Let wandb keep what it will upload beside its runs; by default that lies in the home folder."""
     name = "WANDB_DATA_DIR"
     if name in os.environ:
         yield
@@ -92,7 +85,7 @@ def _staged_in(directory: Path) -> Iterator[None]:
 
 
 def _settings(timeout_s: float) -> wandb.Settings:
-    """Nothing but the record: no console, code, git, packages or system statistics of the process that logs."""
+    """Settings that log nothing but the record: no console, code, git, packages or statistics of this process."""
     import wandb
 
     return wandb.Settings(
@@ -111,11 +104,12 @@ def _settings(timeout_s: float) -> wandb.Settings:
 
 
 def run_id(record: Record) -> str:
-    """The W&B run's id, of 16 hex digits: one for each board that a specification stands on."""
+    """Return the id of the W&B run, 16 hex digits. A specification has one for each board that it stands on."""
     return hashlib.sha256(f"{record.board}/{record.key}".encode()).hexdigest()[:16]
 
 
 def _labels(record: Record, protocol: str | None) -> dict[str, Any]:
+    """How W&B names and groups the run, as arguments of `wandb.init`."""
     spec = record.spec
     tags = [record.board, spec.scenario.name, spec.strategy.name, record.status, protocol or ""]
     return {
@@ -123,11 +117,14 @@ def _labels(record: Record, protocol: str | None) -> dict[str, Any]:
         "name": f"{spec.strategy.name} · {spec.scenario.name} · s{spec.seed}"[:128],
         "group": f"{record.board}/{spec.scenario.name}/{spec.strategy.name}"[:128],
         "job_type": "run",
+        "reinit": "create_new",
+        "save_code": False,
         "tags": [tag[:64] for tag in dict.fromkeys(tags) if tag],
     }
 
 
 def _fill(run: wandb.Run, record: Record) -> None:
+    """Log a record: the rows of its history, its tables and its summary, and the record itself as an artifact."""
     import wandb
 
     run.define_metric("experience", hidden=True)
@@ -138,10 +135,14 @@ def _fill(run: wandb.Run, record: Record) -> None:
     for name, (columns, rows) in view.tables(record).items():
         run.summary[name] = wandb.Table(columns=[*columns], data=rows)
     run.summary.update(view.summary(record))
+    _carry(run, record)
+
+
+def _carry(run: wandb.Run, record: Record) -> None:
+    """Let a run carry its record, from which `pull` reads it back."""
+    import wandb
+
     artifact = wandb.Artifact(f"record-{run_id(record)}", type=ARTIFACT_TYPE)
     with artifact.new_file(ARTIFACT_FILE, encoding="utf-8") as file:
         file.write(record.to_json())
     run.log_artifact(artifact)
-
-
-__all__ = ["ARTIFACT_FILE", "ARTIFACT_TYPE", "PROJECT", "TIMEOUT_S", "Mode", "log_record", "run_id"]

@@ -1,7 +1,8 @@
-"""Weights & Biases beside a board: one process that logs each record as it is written.
+"""Logs to Weights & Biases while a board runs: one process logs each record as it is written.
 
-A run never waits for W&B and never fails with it. The board hands over the paths of records; a dead network, a missing
-key, a slow server or a crash inside wandb costs, at worst, some of the view, which a push makes again from the records.
+A run never waits for W&B, and never fails because of it. The board hands over the paths of records. A dead network, a
+missing key, a slow server or a crash inside wandb costs, at worst, some of the view; a push makes it again from the
+records.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Report(NamedTuple):
-    """What became of one record; `reason` says why it was not logged as asked."""
+    """What became of one record. `reason` says why it was not logged in the way that was asked for."""
 
     outcome: Literal["logged", "offline", "lost"]
     reason: str = ""
@@ -39,7 +40,7 @@ class Report(NamedTuple):
 
 @dataclass
 class Courier:
-    """Logs records one by one; what cannot go online is logged offline in its place, once."""
+    """Logs records one by one. What cannot go online is logged offline instead."""
 
     mode: Mode
     directory: Path
@@ -47,12 +48,12 @@ class Courier:
     protocols: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = TIMEOUT_S
     given_up: str = ""
-    """Why the server is no longer asked: without it each further run would cost `timeout_s`."""
+    """Why the server is no longer asked; each further run would wait for it up to `timeout_s`."""
     ledgers: dict[Mode, Ledger] = field(default_factory=dict)
-    """So that a later push leaves out what has been logged as it would."""
+    """The lists of uploads, so that a later push leaves out what has been logged already."""
 
     def deliver(self, path: Path) -> Report:
-        """Log the record in a file; never raises."""
+        """Log the record in a file. Never raises."""
         try:
             record = read(path)
             if self.mode == "online" and not self.given_up:
@@ -140,14 +141,14 @@ class WandbSink:
         courier = Courier(mode, directory, project, dict(protocols or {}), timeout_s)
         context = context or _default_context()
         self._paths: Queue[str | None] = context.Queue()
-        self._paths.cancel_join_thread()  # a board must end even if nobody reads what is still in it
+        self._paths.cancel_join_thread()  # a board must end even if what is still in the queue is never read
         self._inbox, outbox = context.Pipe(duplex=False)
         self._process = context.Process(target=_serve, args=(self._paths, outbox, courier), daemon=True)
         self._process.start()
         outbox.close()  # so that the inbox ends with the process
 
     def send(self, path: Path) -> None:
-        """Log the record in this file, some time; returns at once."""
+        """Log the record in this file later; return at once."""
         self._sent += 1
         self._paths.put(str(path))
         self._read_reports(timeout_s=0)
@@ -156,7 +157,7 @@ class WandbSink:
         """Wait until all is logged, at most `timeout_s` seconds, and end the process.
 
         Returns:
-            What a person should know, one sentence each; empty where all went as asked.
+            What a person should know, a sentence each; empty where all went as asked.
         """
         deadline = monotonic() + timeout_s
         self._paths.put(None)
@@ -174,7 +175,7 @@ class WandbSink:
         return self._warnings + [self._warning(report, n) for report, n in self._reports.items() if report.reason]
 
     def _read_reports(self, timeout_s: float) -> bool:
-        """Take in what the process has told; False once nothing came in time, or nothing more will."""
+        """Take in what the process reports. Return False where nothing came in time, or nothing more can come."""
         try:
             came = self._inbox.poll(timeout_s)
             while self._inbox.poll(0):
@@ -193,6 +194,3 @@ def _default_context() -> Context:
     if "forkserver" in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("forkserver")
     return multiprocessing.get_context("spawn")
-
-
-__all__ = ["Courier", "Report", "WandbSink"]

@@ -1,7 +1,7 @@
-"""What W&B shows of a record: plain data, under the same keys and over the same axis for every run.
+"""Computes what W&B shows of a record: plain data, under the same keys and over the same axis for every run.
 
-Row i of a run's history is what was known after experience i, row 0 that of the untrained network; i is the row's
-`experience` and its step. A value that is not defined there is left out of the row.
+Row i of a run's history is what was known after experience i; row 0 is about the untrained network. The number i is the
+row's `experience`, and its step. A value that is not defined is left out of the row.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from lifelong.records.record import Record
 Item = TypeVar("Item")
 
 VERSION = 2
-"""Of this view: records that were sent under an older one are sent again."""
+"""The version of this view. Records that were sent under an older one are sent again."""
 
 GROUPS = ("stream", "capacity", "structure", "learning", "time")
-"""What the keys of a row begin with."""
+"""The first parts of the keys of a row."""
 
 OPERATORS = (
     "grow",
@@ -46,21 +46,21 @@ OPERATORS = (
     "insert-layer",
     "remove-layer",
 )
-"""Those of `lifelong.plasticity`; all others are counted together, so that no run has a key of its own."""
+"""The operators of `lifelong.plasticity`. All others are counted together, so that all runs have the same keys."""
 
 MAX_ROWS = 10_000
-"""Of a table, as W&B shows it."""
+"""The most rows of a table that W&B shows."""
 
 Table = tuple[list[str], list[list[Any]]]
 """The names of the columns, and the rows."""
 
 
 def config(record: Record, protocol: str | None) -> dict[str, Any]:
-    """What runs are filtered and grouped by, on the first level; the whole specification, and where it ran.
+    """Return what runs are filtered and grouped by, on the first level, and the whole specification and provenance.
 
     Args:
         record: of any status.
-        protocol: the scenario's, where it is known.
+        protocol: that of the scenario; None where it is not known.
     """
     return {
         "board": record.board,
@@ -74,7 +74,7 @@ def config(record: Record, protocol: str | None) -> dict[str, Any]:
 
 
 def history(record: Record) -> Iterator[dict[str, float]]:
-    """The rows 0 to T, none where nothing was evaluated. Accuracies are fractions in [0, 1], times seconds."""
+    """Yield rows 0 to T; none where nothing was evaluated. Accuracies are fractions in [0, 1], times seconds."""
     R = record.matrix()
     if R is None:
         return
@@ -96,7 +96,7 @@ def history(record: Record) -> Iterator[dict[str, float]]:
 
 
 def _stream(R: Matrix) -> dict[str, npt.NDArray[np.float64]]:
-    """By name, shape (T + 1,): R[i, i] is the current one's accuracy, R[i, 1] the first's, R[i, i + 1] the next's."""
+    """Curves of shape (T + 1,) by name: for the experience at hand R[i, i], the first R[i, 1], the next R[i, i + 1]."""
     untrained = [np.nan]
     return {
         "average_accuracy": np.r_[untrained, average_so_far(R)],
@@ -109,7 +109,7 @@ def _stream(R: Matrix) -> dict[str, npt.NDArray[np.float64]]:
 
 
 def _by_row(trainings: Sequence[Item], T: int) -> dict[int, Item]:
-    """What each training left, by row: there is one for each experience, or one of all, which ends with the last."""
+    """What each training left, by row: a training for each experience, or one for all, which ends with the last."""
     return dict(zip(range(T, 0, -1), reversed(trainings), strict=False))
 
 
@@ -119,15 +119,15 @@ _STRUCTURE = ("events", *(operator.replace("-", "_") for operator in OPERATORS),
 def _changed(record: Record, T: int) -> defaultdict[int, Counter[str]]:
     """How many units or synapses each operator changed, and the number of events, by row."""
     first = T - (len(record.capacity) - 1 if record.capacity else T) + 1
-    found: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    changes: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for event in record.events:
         operator = event.operator.replace("-", "_") if event.operator in OPERATORS else "other"
-        found[first + event.experience] += Counter({"events": 1, operator: event.count})
-    return found
+        changes[first + event.experience] += Counter({"events": 1, operator: event.count})
+    return changes
 
 
 def _defined(values: Mapping[str, float | None]) -> dict[str, float]:
-    """The values that exist, as plain numbers."""
+    """The values that exist, as numbers of Python's own types."""
     return {
         name: value if isinstance(value, int) else float(value)
         for name, value in values.items()
@@ -136,7 +136,7 @@ def _defined(values: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def summary(record: Record) -> dict[str, Any]:
-    """What came of the run in the end: every metric of `RUN_METRICS` that it has, its status and its times."""
+    """Return what came of the run in the end: each metric of `RUN_METRICS` that it has, its status and its times."""
     times, R = record.times, record.matrix()
     values = {name: metric(record, R) for name, metric in RUN_METRICS.items()} if R is not None else {}
     told = {
@@ -154,7 +154,7 @@ def summary(record: Record) -> dict[str, Any]:
 
 
 def tables(record: Record) -> dict[str, Table]:
-    """R as `accuracy`, and the first `MAX_ROWS` structural events as `events`."""
+    """Return R as `accuracy`, and the first `MAX_ROWS` structural events as `events`."""
     accuracy = record.accuracy or []
     experiences = [f"experience {j:02d}" for j in range(1, len(accuracy))]
     names = list(Event.model_fields)
@@ -162,6 +162,3 @@ def tables(record: Record) -> dict[str, Table]:
         "accuracy": (["after experience", *experiences], [[i, *row] for i, row in enumerate(accuracy)]),
         "events": (names, [[getattr(event, name) for name in names] for event in record.events[:MAX_ROWS]]),
     }
-
-
-__all__ = ["GROUPS", "MAX_ROWS", "OPERATORS", "VERSION", "Table", "config", "history", "summary", "tables"]

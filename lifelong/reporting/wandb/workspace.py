@@ -1,4 +1,4 @@
-"""Saved views of a W&B project: strategies compared, without anyone having to build a panel.
+"""Makes views of a W&B project that compare strategies, so that nobody has to build a panel.
 
 `wandb_workspaces` is an optional extra: it is imported inside the functions.
 """
@@ -13,7 +13,7 @@ from lifelong.errors import UsageError
 from lifelong.reporting.wandb.access import NO_KEY, has_credentials, reason
 
 MAX_RUNS = 1000
-"""In a panel, as many as W&B draws: every seed of every strategy. It takes ten unless it is told."""
+"""The most runs that W&B draws in a panel: every seed of every strategy. Unless it is told, it draws ten."""
 
 FORGETTING = {
     "stream/average_accuracy": "Average accuracy: mean over the experiences seen so far",
@@ -43,12 +43,13 @@ COLUMNS = ("config:strategy", "config:seed", "summary:average_accuracy", "summar
 
 
 def workspace(entity: str, project: str, *, board: str | None = None, scenario: str | None = None) -> Any:
-    """A view, not yet saved, of means and ranges over runs.
+    """Make a view of means and ranges over runs; it is not saved yet.
 
     Args:
         entity, project: whose runs they are.
-        board: only its runs.
-        scenario: only its runs. Means over several scenarios say nothing: without it, runs are grouped by it first.
+        board: shows only the runs of this board.
+        scenario: shows only the runs of this scenario. Means over several say nothing: without it, runs are grouped by
+            scenario first.
 
     Returns:
         A `wandb_workspaces.workspaces.Workspace`.
@@ -59,7 +60,9 @@ def workspace(entity: str, project: str, *, board: str | None = None, scenario: 
     ws, wr, expr = _library("workspaces", "reports.v2", "expr")
     wanted = {name: value for name, value in (("board", board), ("scenario", scenario)) if value is not None}
     levels = [name for name in ("board", "scenario", "strategy") if name not in wanted]
-    group = {"groupby": wr.Config("strategy")} if levels == ["strategy"] else {}  # else as the table of runs
+    group = (
+        {"groupby": wr.Config("strategy")} if levels == ["strategy"] else {}
+    )  # else they are grouped as the table of runs is
     panels = _Panels(wr, group | {"groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"})
     sections = {
         "Forgetting": [*panels.lines(FORGETTING), *panels.bars(FINAL)],
@@ -73,7 +76,7 @@ def workspace(entity: str, project: str, *, board: str | None = None, scenario: 
         project=project,
         name=" · ".join(["lifelong", *wanted.values()]),
         sections=[
-            ws.Section(name=name, panels=found, is_open=True, panel_settings=axis) for name, found in sections.items()
+            ws.Section(name=name, panels=own, is_open=True, panel_settings=axis) for name, own in sections.items()
         ],
         settings=ws.WorkspaceSettings(x_axis="experience", max_runs=MAX_RUNS),
         runset_settings=ws.RunsetSettings(
@@ -85,19 +88,16 @@ def workspace(entity: str, project: str, *, board: str | None = None, scenario: 
 
 
 def save(view: Any) -> str:
-    """Save a view as a new one.
-
-    Returns:
-        Its address.
+    """Save a view as a new one, and return its address.
 
     Raises:
-        UsageError: without an API key, or if the server cannot be reached or does not accept the view.
+        UsageError: if there is no API key, or if the server cannot be reached or does not accept the view.
     """
     if not has_credentials():
         raise UsageError(f"W&B: {NO_KEY}")
     try:
         return str(view.save().url)
-    except Exception as error:  # the library passes on those of wandb and of its own transport
+    except Exception as error:  # the library passes on errors of wandb and of its own transport
         raise UsageError(f"W&B: the view was not saved ({reason(error)})") from None
 
 
@@ -116,7 +116,7 @@ class _Panels(NamedTuple):
     grouping: dict[str, Any]
 
     def lines(self, curves: dict[str, str]) -> list[Any]:
-        """A curve over experiences for each key."""
+        """Return a curve over experiences for each key."""
         return [
             self.wr.LinePlot(
                 title=title,
@@ -131,12 +131,9 @@ class _Panels(NamedTuple):
         ]
 
     def bars(self, finals: dict[str, str]) -> list[Any]:
-        """The last value of each key, as a bar for each group."""
+        """Return a bar chart of the last value of each key, with a bar for each group."""
         limits = {"max_runs_to_show": MAX_RUNS, "max_bars_to_show": MAX_RUNS}
         return [self.wr.BarPlot(title=title, metrics=[key], **limits, **self.grouping) for key, title in finals.items()]
 
     def tables(self) -> list[Any]:
         return [self.wr.WeavePanelSummaryTable(table_name=name) for name in ("accuracy", "events")]
-
-
-__all__ = ["save", "workspace"]

@@ -59,7 +59,7 @@ def test_a_seed_picked_at_one_chart_is_shown_by_all(page: Page) -> None:
     assert len(shown) == 12
     see(page, "stream").locator("select[data-mirrors=seed]").select_option("4")
     expect(see(page, "matrix").locator("figure p")).to_have_text(
-        "This run came to nothing: failed. Oops: <b>it broke</b>"
+        "This run did not finish: failed. Oops: <b>it broke</b>"
     )
     expect(page.locator("#reproduce h3")).to_have_text("toy · ewc, seed 4")
 

@@ -76,7 +76,7 @@ def test_the_best_comes_first_where_higher_is_better(page: Page) -> None:
 def test_without_scripts_the_rankings_stand_there_and_a_sentence_says_what_does_not(site, visit) -> None:
     page = visit(java_script_enabled=False).page
     page.goto(site.url)
-    expect(page.locator("header .warning")).to_contain_text("need this page's script, which is switched off")
+    expect(page.locator("header .warning")).to_contain_text("need JavaScript, which is switched off")
     expect(page.locator("#ranking h3")).to_have_text([table["scenario"] for table in site.board["tables"]])
     for shown, table in zip(page.locator("#ranking table:not(#table)").all(), site.board["tables"], strict=True):
         for line, row in zip(shown.locator("tbody tr").all(), table["rows"], strict=True):

@@ -13,7 +13,6 @@ import pytest
 from lifelong.boards.plan import Cell
 from lifelong.records.metrics import RUN_METRICS
 from lifelong.records.record import Record
-from lifelong.records.spec import Choice
 from lifelong.reporting.statistics.scores import Contest, Entrant, contests
 
 Make = Callable[..., Record]
@@ -141,13 +140,10 @@ def test_long_values_are_cut_where_they_differ_at_the_start(from_average: Make) 
     assert contest.labels == ("ewc (path=a////////////////...)", "ewc (path=b////////////////...)")
 
 
-def test_names_can_be_given(from_average: Make) -> None:
-    def upper(choice: Choice) -> str:
-        return choice.name.upper()
-
+def test_settings_of_one_strategy_share_its_name(from_average: Make) -> None:
     records = [from_average("ewc", 0, 0.5, parameters={"strength": strength}) for strength in (1, 2)]
-    (contest,) = contests(records, {}, labels=upper)
-    assert contest.labels == ("EWC", "EWC")
+    (contest,) = contests(records, {})
+    assert contest.labels == ("ewc (strength=1)", "ewc (strength=2)")
     assert [one.strategy for one in contest.entrants] == ["ewc", "ewc"]
 
 

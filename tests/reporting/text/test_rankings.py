@@ -12,8 +12,9 @@ from lifelong.reporting.statistics.bootstrap import Interval
 from lifelong.reporting.statistics.comparison import ALL as ALL_SCENARIOS
 from lifelong.reporting.statistics.scores import contests
 from lifelong.reporting.statistics.standings import Row, Table, standings
+from lifelong.reporting.text import render as renderer
 from lifelong.reporting.text.numbers import write
-from lifelong.reporting.text.rankings import print_tables, render
+from lifelong.reporting.text.rankings import ranking_report
 
 ROLES = {"naive": "floor", "joint": "ceiling"}
 ALL = tuple(dict.fromkeys(["average_accuracy", "forgetting", *RUN_METRICS]))
@@ -21,8 +22,12 @@ ALL = tuple(dict.fromkeys(["average_accuracy", "forgetting", *RUN_METRICS]))
 
 def printed(tables, metrics, width=80):
     console = Console(width=width, file=io.StringIO())
-    print_tables(console, tables, metrics)
+    renderer.show(console, ranking_report(tables, metrics))
     return console.file.getvalue()
+
+
+def render(tables, form, metrics):
+    return renderer.render(ranking_report(tables, metrics), form)
 
 
 def every_row(tables):

@@ -1,7 +1,7 @@
 """Published numbers beside ours: reproduced or not.
 
-The mean over seeds decides, and the target's tolerance. Our interval is shown and has no say: the fewer the seeds, the
-wider it is, and the easier it would be to reproduce a number by overlapping it.
+The mean over seeds and the target's tolerance decide. Our interval is shown, and decides nothing: the fewer the seeds,
+the wider it is, and the easier a number would be to reproduce.
 """
 
 from __future__ import annotations
@@ -24,31 +24,36 @@ from lifelong.reporting.statistics.scores import Contest, Entrant
 Status = Literal["reproduced", "above", "below", "not run"]
 
 FEW = 3
-"""Seeds, with fewer of which a status says little."""
+"""The seeds below which a status says little."""
 ROUNDING = 1e-9
-"""What a difference may owe to rounding, relative to the published value: 0.93 - 0.92 is more than 0.01."""
+"""The part of a published value that is taken for rounding: in floating point, 0.93 - 0.92 is more than 0.01."""
 NONE = Interval(None, None, None, 0)
 
 
 @dataclass(frozen=True)
 class TargetOutcome:
-    """A target, and what the board's runs came to."""
+    """A target, and what the board's runs came to.
+
+    Attributes:
+        target: as the board states it.
+        status: reproduced where our mean lies within the tolerance of the published value, its ends included; else
+            above or below it as a number, whichever direction is better. Not run where there is no number of ours.
+        ours: our mean over seeds, and its interval.
+        planned: the runs that the board plans.
+        reason: why there is no number, where runs exist or are impossible.
+        spec: the specification of the first of its runs; None where they are impossible.
+    """
 
     target: Target
     status: Status
-    """Reproduced where the mean over seeds is within the tolerance of the published value, itself included; else above
-    or below it as a number, whichever direction is better. Not run where there is no number of ours."""
     ours: Interval
     planned: int
-    """The runs that the board plans."""
     reason: str = ""
-    """Why there is no number, where it is not that nothing has been run."""
     spec: Spec | None = None
-    """Of the first of its runs; None where they are impossible."""
 
     @property
     def difference(self) -> float | None:
-        """Ours minus the published."""
+        """Our mean minus the published value."""
         return None if self.ours.mean is None else self.ours.mean - self.target.value
 
     @property
@@ -58,7 +63,7 @@ class TargetOutcome:
 
 
 def outcomes(targets: Sequence[Target], cells: Sequence[Cell], contests: Sequence[Contest]) -> list[TargetOutcome]:
-    """What became of each target that the cells are about.
+    """Return what became of each target that the cells are about.
 
     Args:
         targets: of one board.
@@ -68,31 +73,31 @@ def outcomes(targets: Sequence[Target], cells: Sequence[Cell], contests: Sequenc
     Raises:
         UsageError: if a target names parameters that its strategy lacks, or a user's file that does not load.
     """
-    found = []
+    told = []
     for target in targets:
         scenario = _name(scenarios, target.scenario)
         strategy = _name(strategies, target.method)
         own = [cell for cell in cells if (cell.scenario.name, cell.strategy.name) == (scenario, strategy)]
         if own:
-            found.append(_outcome(target, own, contests))
-    return found
+            told.append(_outcome(target, own, contests))
+    return told
 
 
 def status_of(mean: float, target: Target) -> Status:
-    """Where a mean lies."""
+    """Return where a mean lies: within the tolerance of the published value, above or below."""
     difference = mean - target.value
     if abs(difference) <= target.tolerance + ROUNDING * abs(target.value):
         return "reproduced"
     return "above" if difference > 0 else "below"
 
 
-def summary(found: Sequence[TargetOutcome]) -> str:
-    """`18 of 20 reproduced, 1 above, 1 below; 3 not run`."""
-    counts = Counter(one.status for one in found)
-    run = len(found) - counts["not run"]
+def summary(outcomes: Sequence[TargetOutcome]) -> str:
+    """Write `18 of 20 reproduced, 1 above, 1 below; 3 not run`."""
+    counts = Counter(one.status for one in outcomes)
+    run = len(outcomes) - counts["not run"]
     others = [f"{counts[status]} {status}" for status in ("above", "below") if counts[status]]
     parts = [", ".join([f"{counts['reproduced']} of {run} reproduced", *others])] if run else []
-    return "; ".join([*parts, *([f"{counts['not run']} not run"] if run < len(found) else [])])
+    return "; ".join([*parts, *([f"{counts['not run']} not run"] if run < len(outcomes) else [])])
 
 
 def _name(registry: Registry[E], reference: str) -> str:
@@ -100,7 +105,7 @@ def _name(registry: Registry[E], reference: str) -> str:
 
 
 def _outcome(target: Target, cells: Sequence[Cell], contests: Sequence[Contest]) -> TargetOutcome:
-    """One target's, given the cells of its scenario and strategy: a cell for each seed, at least one."""
+    """What became of a target, given the cells of its scenario and strategy: one for each seed, at least one."""
     if cells[0].spec is None:
         return TargetOutcome(target, "not run", NONE, 0, cells[0].reason)
     spec = _meant(target, cells[0].spec, cells[0].strategy)
@@ -112,7 +117,7 @@ def _outcome(target: Target, cells: Sequence[Cell], contests: Sequence[Contest])
 
 
 def _meant(target: Target, own: Spec, strategy: Strategy) -> Spec:
-    """The specification that a target is about: the board's own, with the parameters that the target names."""
+    """The specification that a target means: the board's own, with the parameters that the target names."""
     changes = {name: parse_value(value) for name, value in target.settings.items()}
     if not changes:
         return own
@@ -133,6 +138,3 @@ def _reason(entrant: Entrant | None, metric: str, ours: Interval) -> str:
     if entrant.matrices:
         return f"{RUN_METRICS[metric].title.lower()} is not defined for its runs"
     return "every run failed"
-
-
-__all__ = ["FEW", "Status", "TargetOutcome", "outcomes", "status_of", "summary"]

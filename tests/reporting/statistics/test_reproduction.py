@@ -12,8 +12,8 @@ from lifelong.boards.targets import Target
 from lifelong.contracts import Scenario, Strategy
 from lifelong.errors import UsageError
 from lifelong.records.record import Record
+from lifelong.reporting.statistics.reproduction import TargetOutcome, outcomes, status_of, summary
 from lifelong.reporting.statistics.scores import contests
-from lifelong.reporting.statistics.targets import TargetOutcome, outcomes, status_of, summary
 
 Make = Callable[..., Record]
 

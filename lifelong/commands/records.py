@@ -1,0 +1,153 @@
+"""Which records a command is about: one's own, a published file's, or those that come with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lifelong.commands.console import say
+from lifelong.commands.options import RESULTS, Source
+
+if TYPE_CHECKING:
+    from lifelong.boards.board import Board
+    from lifelong.boards.plan import Plan, Wishes
+    from lifelong.contracts import Role
+    from lifelong.records.record import Record
+    from lifelong.records.store import Store
+    from lifelong.reporting.statistics.scores import Contest
+
+
+@dataclass(frozen=True)
+class Results:
+    """The records of a board that a command shows.
+
+    Attributes:
+        plan: the board's, compared with the records.
+        records: what its tables are made of.
+        origin: whose records they are, in a few words; empty for one's own.
+    """
+
+    plan: Plan
+    records: list[Record] = field(repr=False)
+    origin: str = ""
+
+    @property
+    def board(self) -> Board:
+        return self.plan.board
+
+    def contests(self) -> list[Contest]:
+        """Return the records, arranged for comparison."""
+        from lifelong.reporting.statistics.scores import contests
+
+        return contests(self.records, roles(), self.plan.cells if self.records else ())
+
+
+def results_of(name: str, wishes: Wishes, source: Source) -> Results:
+    """Find the records of a board, and say what is missing, left out or not one's own.
+
+    Args:
+        name: the board's name, or its file.
+        wishes: what to leave out; where they name strategies, only these take part, beside floor and ceiling.
+        source: where the records are. Where it names no place and there are no own records, those that were published
+            with the board stand in.
+
+    Raises:
+        UsageError: if a name, a parameter or a file is wrong.
+    """
+    if source.published is not None:
+        plan, origin = _of_file(name, wishes, source.published), f"from {source.published.name}"
+    else:
+        (plan, store), origin = planned(name, wishes, source.out or RESULTS), ""
+        say_damaged(plan, store)
+        if source.out is None and not _ranked(plan, wishes) and (file := published_with(name)):
+            published = _of_file(name, wishes, file)
+            if _ranked(published, wishes):
+                plan, origin = published, f"published with lifelong {_version()}"
+                say(f"no records of your own in {store.root}: these are the ones {origin}")
+    records = _ranked(plan, wishes)
+    if not records:
+        place = source.published or source.out or RESULTS
+        say(f"no records of {name} in {place} under these settings; start with: lifelong run {name}")
+    if other := len(plan.records) - len(records):
+        say(f"{other} records of other scenarios, settings, seeds or strategies are left out")
+    return Results(plan, records, origin)
+
+
+def _ranked(plan: Plan, wishes: Wishes) -> list[Record]:
+    return plan.ranked(everyone=not wishes.strategies)
+
+
+def _of_file(name: str, wishes: Wishes, file: Path) -> Plan:
+    """A board's cells, compared with the records of a published file."""
+    from lifelong.boards.board import load_board
+    from lifelong.boards.plan import make_plan
+    from lifelong.records.published import Published
+
+    board = load_board(name)
+    return make_plan(board, wishes, Published(file.expanduser(), board.name))
+
+
+def published_with(name: str) -> Path | None:
+    """Return the file of records that was published with an installed board; None where there is none.
+
+    They lie in the folder `results` beside the board's file.
+    """
+    from lifelong.registry import board_file, boards
+
+    file = board_file(name)
+    records = file.parent / "results" / f"{file.stem}.jsonl.gz"
+    return records if file in boards().values() and records.is_file() else None
+
+
+def _version() -> str:
+    from lifelong import __version__
+
+    return __version__
+
+
+def planned(name: str, wishes: Wishes, out: Path) -> tuple[Plan, Store]:
+    """Compare a board's cells with the records in one's own folder.
+
+    Raises:
+        UsageError: if a name, a parameter or a file is wrong.
+    """
+    from lifelong.boards.board import load_board
+    from lifelong.boards.plan import make_plan
+    from lifelong.records.store import Store
+
+    board = load_board(name)
+    store = Store(out.expanduser(), board.name)
+    return make_plan(board, wishes, store), store
+
+
+def say_damaged(plan: Plan, store: Store) -> None:
+    """Say which files lie in a record's place and are none."""
+    for path, why in plan.damaged.items():
+        say(f"{path.relative_to(store.out)} is no record ({why}); 'lifelong run' will set it aside")
+
+
+def metrics_of(wished: Sequence[str] | None, board: Board) -> list[str]:
+    """Return names of `RUN_METRICS`, each once: those that are asked for, by an alias too, else the board's.
+
+    Raises:
+        UsageError: if there is no metric of such a name.
+    """
+    from lifelong.records.metrics import metric_name
+
+    return list(dict.fromkeys(map(metric_name, wished or board.metrics)))
+
+
+def protocols() -> dict[str, str]:
+    """Return the protocol of each installed scenario."""
+    from lifelong.registry import scenarios
+
+    return {entry.name: entry.protocol for entry in scenarios.all().values()}
+
+
+def roles() -> dict[str, Role]:
+    """Return the role of each installed strategy."""
+    from lifelong.registry import strategies
+
+    return {entry.name: entry.role for entry in strategies.all().values()}

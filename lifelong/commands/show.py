@@ -1,0 +1,40 @@
+"""The command `lifelong show`: one of what there is, in full."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from lifelong.commands.console import stdout
+from lifelong.commands.options import Json
+
+
+class One(StrEnum):
+    """What can be shown."""
+
+    board = "board"
+    scenario = "scenario"
+    strategy = "strategy"
+
+
+def show(
+    kind: Annotated[One, typer.Argument(metavar="KIND", help="board, scenario or strategy.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, or file.py:name.")],
+    as_json: Json = False,
+) -> None:
+    """Show one board, scenario or strategy in full."""
+    from lifelong.registry import scenarios, strategies
+    from lifelong.reporting.text import details
+    from lifelong.reporting.text.render import as_json as written
+
+    if kind is One.board:
+        known = details.board_as_data(name)
+    else:
+        known = details.entry_as_data(strategies.get(name) if kind is One.strategy else scenarios.get(name))
+    if as_json:
+        sys.stdout.write(written(known))
+    else:
+        details.show_details(stdout(), known)
