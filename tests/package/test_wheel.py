@@ -67,6 +67,13 @@ def test_the_wheel_holds_the_tree_and_nothing_else(wheel: Path, source: Path) ->
     assert held == {place: file.read_bytes() for file, place in tree(source)}
 
 
+def test_what_is_built_can_be_published(wheel: Path, source: Path, tmp_path: Path) -> None:
+    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, source, cwd=source)
+    (archive,) = tmp_path.glob("lifelong-*.tar.gz")
+    checked = run(sys.executable, "-m", "twine", "check", "--strict", wheel, archive, cwd=tmp_path)
+    assert checked.count("PASSED") == 2
+
+
 def test_every_package_is_listed() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     found = {place.rpartition("/")[0].replace("/", ".") for file, place in tree(ROOT) if file.suffix == ".py"}
