@@ -34,8 +34,6 @@ class Trial:
         scenario: what it is called.
         offline: whether the strategy is trained once, on all experiences together.
         evaluated: whether it is evaluated before and after each training.
-
-    Attributes:
         weights: of the network, before any training and after each.
         outputs: on each test set, at the same times; empty where it is not evaluated.
         accuracy: of these outputs: rows of R.

@@ -15,6 +15,7 @@ class Skilled(Measured):
 
     Args:
         goal: an accuracy in [0, 1].
+        steps: updates over which the accuracy is averaged; None for whole epochs.
     """
 
     goal: float

@@ -49,9 +49,10 @@ def push(
 
     Args:
         records: of any boards.
-        mode, directory, project, entity, timeout_s: as for `log_record`; the folder also holds the list of uploads.
+        mode, directory, project, entity: as for `log_record`; the folder also holds the list of uploads.
         protocols: by the name of the scenario.
         again: whether to send also what is there already.
+        timeout_s: as for `log_record`.
         advanced: is called after each record, with the number of records that are done.
 
     Raises:
