@@ -1,4 +1,4 @@
-"""Warnings as `pyproject.toml` has them, and records in which nothing contradicts anything else."""
+"""Warnings as `pyproject.toml` has them, no limits of time, and records in which nothing contradicts anything else."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lifelong.boards.board import load_board
 from lifelong.boards.plan import Wishes, make_plan
@@ -17,6 +18,13 @@ from lifelong.records.provenance import provenance
 from lifelong.records.record import Record
 from lifelong.records.spec import Spec
 from lifelong.records.store import Store
+
+settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[*settings().suppress_health_check, HealthCheck.too_slow],
+)
+settings.load_profile("any machine")
 
 LEVELS = {"naive": 0.4, "replay": 0.6, "joint": 0.9}
 Make = Callable[..., Record]
