@@ -35,7 +35,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Each name is loaded when it is asked for: what builds networks brings torch along, and the help needs nothing."""
+    """Load a name when it is asked for: building networks needs torch, and the command line's help needs nothing."""
     if name == "__version__":
         from importlib.metadata import version
 

@@ -19,21 +19,22 @@ if TYPE_CHECKING:
     from avalanche.benchmarks import CLScenario
 
 Protocol = Literal["class", "domain", "task", "task-free"]
-"""What a learner is told: `task` gives labels and boundaries, `class` and `domain` boundaries, `task-free` nothing."""
+"""What a learner is told: `task` gives task labels and boundaries, `class` and `domain` only boundaries, `task-free`
+nothing."""
 
 Need = Literal["task labels", "task boundaries", "single head", "class labels", "feature extractor"]
-"""What a strategy may require of a scenario, or, the last, of the network: every model of the suite has its features
-and its classifier apart."""
+"""What a strategy may require. The last one is about the network, not the scenario: every model of the suite has its
+features and its classifier apart."""
 
 Role = Literal["floor", "ceiling", "reference", "control", "contestant"]
-"""What a strategy is there for. Floor and ceiling always run; the reference is what intransigence is measured against;
-a control is what a contestant has to beat before its own idea can be said to help."""
+"""Why a strategy is on a board. Floor and ceiling always run. Intransigence is measured against the reference. A
+contestant has to beat its control before its own idea can be said to help."""
 
 Criterion = Literal["cross-entropy", "squared error"]
-"""What outputs are compared with targets by: logits with classes, or one number with another."""
+"""The loss that compares outputs with targets: of logits and classes, or of one number and another."""
 
 Scored = Literal["all", "current"]
-"""Which test sets are evaluated after each experience."""
+"""Which test sets are evaluated after each experience: all, or only the one of the current experience."""
 
 PROVIDES: dict[Protocol, frozenset[Need]] = {
     "class": frozenset({"task boundaries", "single head"}),
@@ -41,26 +42,30 @@ PROVIDES: dict[Protocol, frozenset[Need]] = {
     "task": frozenset({"task labels", "task boundaries"}),
     "task-free": frozenset({"single head"}),
 }
-"""What each protocol tells a learner, and that it leaves one head."""
+"""What each protocol gives a strategy: what it tells a learner, and whether one head serves all classes."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A named function with its parameters and its source."""
+    """A named function, with its parameters and the source that it comes from."""
 
     function: Callable[..., Any]
     name: str
     source: str = ""
+    """The paper or code that it comes from."""
     version: int = 1
+    """It is raised whenever a change alters the numbers."""
     file: Path | None = None
-    """The user's file that it came from; None for what is installed."""
+    """The user's file that it was read from; None for what is installed."""
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
+        """The function's keyword parameters by name."""
         return parameters_of(self.function)
 
     @property
     def description(self) -> str:
+        """The function's docstring."""
         return inspect.getdoc(self.function) or ""
 
     @property
@@ -77,7 +82,7 @@ class Entry:
         return module.partition(".")[0]
 
     def resolve(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """Every parameter's value (see `resolve`)."""
+        """Return the value of every parameter (see `lifelong.parameters.resolve`)."""
         return resolve(self.name, self.parameters, overrides)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -91,12 +96,12 @@ class Strategy(Entry):
     needs: frozenset[Need] = frozenset()
     role: Role = "contestant"
     offline: bool = False
-    """Trains once on the whole stream (joint training), so only the last row of R exists."""
+    """Whether it trains once, on the whole stream (joint training), so that R has its first and its last row only."""
     avalanche: str = ""
-    """The class of Avalanche that it is or stands for, as `EWC`; empty where Avalanche has none."""
+    """The class of Avalanche that it is or stands for, such as `EWC`; empty where Avalanche has none."""
 
     def refusal(self, scenario: Scenario) -> str | None:
-        """Why this strategy cannot run on that scenario, or None when it can."""
+        """Say why this strategy cannot run on a scenario; return None where it can."""
         if missing := sorted(self.needs - scenario.provides):
             return (
                 f"{self.name} needs {' and '.join(missing)}, which {scenario.name} ({scenario.protocol}) does not give"
@@ -108,29 +113,30 @@ class Strategy(Entry):
 
 @dataclass(frozen=True)
 class Scenario(Entry):
-    """A function from a `Context` to an Avalanche benchmark, with what a leaderboard has to know of it."""
+    """A function from a `Context` to an Avalanche benchmark, with what a leaderboard has to know about it."""
 
     protocol: Protocol = "class"
     licence: str = ""
     download_mb: float = 0.0
     input_shape: tuple[int, ...] = ()
-    """(features,) or (channels, height, width)."""
+    """The shape of one sample: (features,) or (channels, height, width)."""
     model: Mapping[str, Any] = field(default_factory=lambda: {"name": "mlp"})
-    """The default model: its name, and parameters that differ from the model's own defaults."""
+    """The default model: its name, and the parameters that differ from the model's own defaults."""
     budget: Mapping[str, Any] = field(default_factory=dict)
-    """Default budget: fields of `lifelong.records.spec.Budget` that differ from its own defaults."""
+    """The default budget: the fields of `lifelong.records.spec.Budget` that differ from its own defaults."""
     ordered: bool = False
-    """Whether the samples of an experience have an order, in which they have to be trained on, each once."""
+    """Whether the samples of an experience are trained on in their own order, each once, and never shuffled."""
     check: Callable[[Context], None] | None = None
-    """Raises DataError when the data can be neither found nor downloaded, or is damaged; called before any training."""
+    """A function that raises DataError if the data is damaged, or can be neither found nor downloaded. It is called
+    before any training."""
     criterion: Criterion = "cross-entropy"
-    """What outputs are compared with targets by; with a squared error there is no accuracy."""
+    """The loss that compares outputs with targets. With a squared error there is no accuracy."""
     scored: Scored = "all"
-    """Which test sets are evaluated after each experience: all, or the current one's alone."""
+    """Which test sets are evaluated after each experience."""
 
     @property
     def provides(self) -> frozenset[Need]:
-        """What a strategy finds here."""
+        """What this scenario gives a strategy."""
         classified: frozenset[Need] = frozenset({"class labels"} if self.criterion == "cross-entropy" else ())
         return PROVIDES[self.protocol] | classified | {"feature extractor"}
 
@@ -140,11 +146,11 @@ class Context:
     """What a scenario is built from."""
 
     seed: int = 0
-    """Draws the class order, the permutations and the validation split: equal seeds give equal streams."""
+    """The seed of the class order, the permutations and the validation split. Equal seeds give equal streams."""
     data: Path | None = None
-    """The folder of data sets; None for `LIFELONG_DATA`, else a cache folder."""
+    """The folder of data sets. None means the folder that `LIFELONG_DATA` names, else a cache folder."""
     device: str | torch.device = "cpu"
-    """Where the images are held."""
+    """The device on which the images are held."""
 
 
 def _named(function: Callable[..., Any]) -> str:
@@ -165,12 +171,14 @@ def strategy(
 
     Args:
         source: the paper or code that the method comes from.
-        needs: what a scenario must give; a cell without it is skipped, with the reason, before any training.
-        role: `floor` and `ceiling` stand on every board.
-        offline: trains once, on the whole stream.
-        avalanche: the class of Avalanche that it is or stands for, as `EWC` or `RARPlugin`: who has one is a baseline.
-        version: raised whenever a change alters the numbers, so that old records are not mixed with new ones.
-        name: the name on the board; the function's own, with dashes, by default.
+        needs: what a scenario must give. A cell without it is skipped, with the reason, before any training.
+        role: why it is on a board (see `Role`). Strategies with the role `floor` or `ceiling` are on every board.
+        offline: whether it trains once, on the whole stream.
+        avalanche: the class of Avalanche that it is or stands for, such as `EWC` or `RARPlugin`. A strategy that has
+            one is a baseline.
+        version: a number to raise whenever a change alters the results, so that old records are not mixed with new
+            ones.
+        name: the name on the board. By default it is the function's own, with dashes.
     """
 
     def decorate(function: Callable[..., Any]) -> Strategy:
@@ -209,18 +217,19 @@ def scenario(
     Args:
         protocol: what the learner is told (see `Protocol`).
         source: the paper that the scenario comes from.
-        licence: the data's licence.
-        download_mb: what is downloaded on first use, in megabytes.
-        input_shape: (features,) or (channels, height, width).
-        model: the default model, as `{"name": "mlp", "widths": [400, 400]}`.
-        budget: the default budget, as `{"epochs": 1}`.
-        ordered: whether an experience's samples are trained on in their order, as where the data drift within it.
-        check: raises DataError when the data can be neither found nor downloaded, or is damaged; called once, before
-            any training.
-        criterion: what outputs are compared with targets by.
-        scored: which test sets are evaluated after each experience: `all`, or the `current` one's alone.
-        version: raised whenever a change alters the numbers.
-        name: the name on the board; the function's own, with dashes, by default.
+        licence: the licence of the data.
+        download_mb: how much is downloaded on first use, in megabytes.
+        input_shape: the shape of one sample: (features,) or (channels, height, width).
+        model: the default model, for example `{"name": "mlp", "widths": [400, 400]}`.
+        budget: the default budget, for example `{"epochs": 1}`.
+        ordered: whether the samples of an experience are trained on in their own order, each once. A stream whose data
+            drift within an experience needs that.
+        check: a function that raises DataError if the data is damaged, or can be neither found nor downloaded. It is
+            called once, before any training.
+        criterion: the loss that compares outputs with targets.
+        scored: which test sets are evaluated after each experience: `all`, or only the one of the `current` experience.
+        version: a number to raise whenever a change alters the results.
+        name: the name on the board. By default it is the function's own, with dashes.
     """
 
     def decorate(function: Callable[..., CLScenario]) -> Scenario:
@@ -245,7 +254,7 @@ def scenario(
 
 
 def from_file(entry: Entry, file: Path) -> Entry:
-    """The same entry, marked as coming from a user's file."""
+    """Return the same entry, marked as coming from a user's file."""
     return replace(entry, file=file)
 
 

@@ -1,8 +1,10 @@
-"""What goes wrong in a way that the user can mend.
+"""Errors that the user can mend.
 
 LifelongError
-├── UsageError       asked for something that cannot be: told before any training, exit code 2
-└── DataError        a data set's files are absent or damaged: told before any training, exit code 2
+└── UsageError       the request cannot be carried out
+    └── DataError    the files of a data set are absent or damaged
+
+Both are raised before any training, and end the command with exit code 2.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ from difflib import get_close_matches
 
 
 class LifelongError(Exception):
-    """The base of all errors that `lifelong` explains in a sentence instead of a traceback."""
+    """The base of all errors that `lifelong` explains in a sentence, without a traceback."""
 
 
 class UsageError(LifelongError):
-    """The request itself is wrong. The message says what, where, and the nearest valid choice."""
+    """The request itself is wrong. The message says what is wrong, where, and which valid choice is nearest."""
 
 
 class DataError(UsageError):
@@ -24,7 +26,17 @@ class DataError(UsageError):
 
 
 def unknown(kind: str, name: str, known: Iterable[str], see: str = "") -> UsageError:
-    """The error for a name that is not there, with the nearest names that are."""
+    """Return the error for a name that does not exist, with the nearest names that do.
+
+    Args:
+        kind: what the name should be, such as `strategy`.
+        name: the name that was asked for.
+        known: the names that exist.
+        see: a command that lists them; empty for none.
+
+    >>> print(unknown("strategy", "naiv", ["ewc", "naive", "replay"]))
+    no strategy 'naiv'; did you mean 'naive'?
+    """
     known = sorted(known)
     message = f"no {kind} {name!r}"
     if near := get_close_matches(name, known, n=3, cutoff=0.5):

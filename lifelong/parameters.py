@@ -1,4 +1,4 @@
-"""Typed keyword parameters of strategies, scenarios and models: read off a function, checked, told to a person."""
+"""Typed keyword parameters of strategies, scenarios and models: read from a function, checked, and shown to a user."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from annotated_types import Ge, Gt, Le
 from lifelong.errors import UsageError, unknown
 
 Count = Annotated[int, Ge(1)]
-"""A parameter of at least one, as a number of samples."""
+"""A whole number that is at least one, such as a number of samples."""
 
 Weight = Annotated[float, Ge(0)]
-"""A parameter that weighs a term of the loss."""
+"""The weight of a term of the loss, at least zero."""
 
 Positive = Annotated[float, Gt(0)]
-"""A parameter above zero, as a temperature."""
+"""A number above zero, such as a temperature."""
 
 Share = Annotated[float, Ge(0), Le(1)]
-"""A parameter in [0, 1]."""
+"""A number in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,14 @@ class Parameter:
         return _written(self.annotation)
 
     def check(self, owner: str, value: Any) -> Any:
-        """The value in the parameter's type.
+        """Return a value converted to the parameter's type.
+
+        Args:
+            owner: the name of the strategy, scenario or model, for the message.
+            value: the value to check.
 
         Raises:
-            UsageError: if the value is not of that type.
+            UsageError: if the value is not of that type, or is infinite or NaN.
         """
         from pydantic import TypeAdapter, ValidationError
 
@@ -54,7 +58,7 @@ class Parameter:
         except ValidationError as error:
             reason = "; ".join(detail["msg"] for detail in error.errors())
             raise UsageError(f"{owner}.{self.name} = {value!r}: {reason} (its type is {self.type_name})") from None
-        except ValueError:  # JSON, in which records are, knows neither infinity nor NaN
+        except ValueError:  # records are JSON, which has neither infinity nor NaN
             raise UsageError(f"{owner}.{self.name} = {value!r}: write a finite number") from None
         return checked
 
@@ -69,7 +73,7 @@ def _written(annotation: Any) -> str:
 
 
 def _hints(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
-    """The types of these parameters alone: the others' may be imported for the type checker only."""
+    """Return the types of these parameters only, because other types may be imported for the type checker alone."""
     annotations = {name: hint for name, hint in inspect.get_annotations(function).items() if name in names}
     return get_type_hints(
         SimpleNamespace(__annotations__=annotations), globalns=function.__globals__, include_extras=True
@@ -77,29 +81,45 @@ def _hints(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
 
 
 def parameters_of(function: Callable[..., Any], skip: int = 1) -> dict[str, Parameter]:
-    """The configuration of a function: every parameter after the first `skip`, each with a type and a default.
+    """Read the configuration of a function from its signature.
+
+    Args:
+        function: a strategy, a scenario or a model.
+        skip: how many parameters the suite itself gives; they come first.
+
+    Returns:
+        Every other parameter by name. Each has a type and a default.
 
     Raises:
         UsageError: if a parameter lacks its type or its default.
     """
     configurable = list(inspect.signature(function).parameters.values())[skip:]
     hints = _hints(function, {parameter.name for parameter in configurable})
-    found = {}
+    parameters = {}
     for parameter in configurable:
         if parameter.default is parameter.empty or parameter.name not in hints:
             raise UsageError(
                 f"{function.__name__}: the parameter {parameter.name!r} needs a type and a default, "
                 f"as in {parameter.name}: float = 0.1"
             )
-        found[parameter.name] = Parameter(parameter.name, hints[parameter.name], parameter.default)
-    return found
+        parameters[parameter.name] = Parameter(parameter.name, hints[parameter.name], parameter.default)
+    return parameters
 
 
 def resolve(owner: str, parameters: Mapping[str, Parameter], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Every parameter's value in the parameter's type: the override, else the default.
+    """Return the value of every parameter, in the parameter's type: the override, else the default.
+
+    Args:
+        owner: the name of the strategy, scenario or model, for the message.
+        parameters: the parameters by name.
+        overrides: values that differ from the defaults.
 
     Raises:
         UsageError: if an override names no parameter or has the wrong type.
+
+    >>> def replay(setup, mem_size: Count = 200, alpha: Share = 0.5): ...
+    >>> resolve("replay", parameters_of(replay), {"mem_size": 50})
+    {'mem_size': 50, 'alpha': 0.5}
     """
     for name in overrides:
         if name not in parameters:
@@ -107,6 +127,3 @@ def resolve(owner: str, parameters: Mapping[str, Parameter], overrides: Mapping[
     return {
         name: parameter.check(owner, overrides.get(name, parameter.default)) for name, parameter in parameters.items()
     }
-
-
-__all__ = ["Count", "Parameter", "Positive", "Share", "Weight", "parameters_of", "resolve"]

@@ -1,7 +1,8 @@
-"""Names to strategies, scenarios and boards: built in, from a user's file, or from another distribution.
+"""Finds strategies, scenarios and boards by name: built in, from a user's file, or from another distribution.
 
-One mechanism for all three: a name is looked up among the files of the built-in folder and the entry points of the
-group (`lifelong.strategies`, `lifelong.scenarios`, `lifelong.boards`); `path/to/mine.py:name` reads that file.
+All three are found in the same way. A name is looked up among the files of the built-in folder, and among the entry
+points of the group (`lifelong.strategies`, `lifelong.scenarios`, `lifelong.boards`). `path/to/mine.py:name` reads a
+user's file.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ E = TypeVar("E", bound=Entry)
 
 
 def _entries(module: ModuleType, kind: type[E]) -> Iterator[E]:
-    """The entries of a kind that a module defines, those in module-level tuples and lists too."""
+    """Yield the entries of a kind that a module defines, also those in tuples and lists at module level."""
     for value in list(vars(module).values()):
         for item in value if isinstance(value, tuple | list) else (value,):
             if isinstance(item, kind):
@@ -52,7 +53,7 @@ def _load_file(file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         with warnings.catch_warnings():
-            # said by an import of Avalanche, whatever the file wants from it
+            # Avalanche warns of this when it is imported, whatever the file needs of it
             warnings.filterwarnings("ignore", message="no QP solver found")
             spec.loader.exec_module(module)
     except UsageError as error:
@@ -65,7 +66,7 @@ def _load_file(file: Path) -> ModuleType:
 
 
 def _line_in(file: Path, error: BaseException) -> str:
-    """`:line` of the deepest frame of a traceback that lies in the file."""
+    """Return `:line` of the deepest frame of a traceback that lies in the file; empty where there is none."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f":{error.lineno}"
     lines = []
@@ -79,7 +80,14 @@ def _line_in(file: Path, error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Registry(Generic[E]):
-    """The strategies, or the scenarios, by name."""
+    """The strategies, or the scenarios, by name.
+
+    Attributes:
+        kind: the class of the entries.
+        label: what one of them is called, such as `strategy`.
+        package: the package of the built-in ones, and the group of the entry points.
+        wrap: makes an entry of a plain function in a user's file.
+    """
 
     kind: type[E]
     label: str
@@ -88,10 +96,11 @@ class Registry(Generic[E]):
 
     @property
     def plural(self) -> str:
+        """What several of them are called, such as `strategies`."""
         return self.package.rpartition(".")[2]
 
     def all(self) -> dict[str, E]:
-        """Every installed entry by name, built in and from entry points.
+        """Return every installed entry by name, built in or from an entry point.
 
         Raises:
             UsageError: if two entries share a name, or an entry point does not load.
@@ -99,7 +108,7 @@ class Registry(Generic[E]):
         return _installed(self)
 
     def get(self, reference: str) -> E:
-        """The entry of that name, or of that `file.py:name`.
+        """Return the entry of that name, or of that `file.py:name`.
 
         Raises:
             UsageError: if there is none.
@@ -116,15 +125,15 @@ class Registry(Generic[E]):
 
     def _from_file(self, file: Path, name: str) -> E:
         module = _load_file(file)
-        found = {entry.name: entry for entry in _entries(module, self.kind)}
-        value = getattr(module, name, None) or found.get(name)
+        entries = {entry.name: entry for entry in _entries(module, self.kind)}
+        value = getattr(module, name, None) or entries.get(name)
         if isinstance(value, self.kind):
             entry = value
         elif callable(value) and not isinstance(value, type | Entry):
             entry = self.wrap(value)
         else:
-            raise unknown(f"{self.label} in {file.name}", name, found)
-        _ = entry.parameters  # an untyped parameter is told now, not in a worker
+            raise unknown(f"{self.label} in {file.name}", name, entries)
+        _ = entry.parameters  # refuses an untyped parameter now, not in a worker
         marked = from_file(entry, file)
         assert isinstance(marked, self.kind)
         return marked
@@ -132,15 +141,15 @@ class Registry(Generic[E]):
 
 @cache
 def _installed(registry: Registry[E]) -> dict[str, E]:
-    found: dict[str, E] = {}
+    installed: dict[str, E] = {}
     origins: dict[str, str] = {}
 
     def add(entry: E, origin: str) -> None:
-        if entry.name in found and found[entry.name] is not entry:
+        if entry.name in installed and installed[entry.name] is not entry:
             raise UsageError(
                 f"two {registry.plural} are called {entry.name!r}: one from {origins[entry.name]}, one from {origin}"
             )
-        found[entry.name] = entry
+        installed[entry.name] = entry
         origins[entry.name] = origin
 
     for module in built_in_modules(registry.package):
@@ -157,11 +166,11 @@ def _installed(registry: Registry[E]) -> dict[str, E]:
             if not isinstance(entry, registry.kind):
                 raise UsageError(f"{origin} is not a {registry.label}: decorate it with @lifelong.{registry.label}")
             add(entry, origin)
-    return dict(sorted(found.items()))
+    return dict(sorted(installed.items()))
 
 
 def built_in_modules(package: str) -> Iterator[ModuleType]:
-    """The modules of a built-in folder, but for those that only others in it use, whose names begin with `_`."""
+    """Import the modules of a built-in folder, except for helper modules, whose names begin with `_`."""
     root = importlib.import_module(package)
     for module in iter_modules(root.__path__):
         if not module.name.startswith("_"):
@@ -182,7 +191,7 @@ scenarios: Registry[Scenario] = Registry(Scenario, "scenario", "lifelong.scenari
 
 
 def boards() -> dict[str, Path]:
-    """Every installed board by name: its TOML file.
+    """Return the TOML file of every installed board, by the board's name.
 
     An entry point of the group `lifelong.boards` names a file, or a package whose `*.toml` files are boards.
 
@@ -190,21 +199,21 @@ def boards() -> dict[str, Path]:
         UsageError: if an entry point does not load or names no file.
     """
     folder = Path(str(files("lifelong.leaderboards")))
-    found = {file.stem: file for file in sorted(folder.glob("*.toml"))}
+    boards = {file.stem: file for file in sorted(folder.glob("*.toml"))}
     for point in entry_points(group="lifelong.boards"):
         try:
             value = point.load()
         except Exception as error:
             raise UsageError(f"the board {point.name} = {point.value} does not load: {error}") from None
         if isinstance(value, ModuleType):
-            found |= {file.stem: file for root in value.__path__ for file in sorted(Path(root).glob("*.toml"))}
+            boards |= {file.stem: file for root in value.__path__ for file in sorted(Path(root).glob("*.toml"))}
         else:
-            found[point.name] = Path(value)
-    return dict(sorted(found.items()))
+            boards[point.name] = Path(value)
+    return dict(sorted(boards.items()))
 
 
 def board_file(reference: str) -> Path:
-    """The TOML file of a board given by name or by path.
+    """Return the TOML file of a board that is given by name or by path.
 
     Raises:
         UsageError: if there is none.

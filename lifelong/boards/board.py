@@ -18,19 +18,23 @@ from lifelong.registry import board_file
 MAX_SEED = 2**32 - 1
 MAX_SEEDS = 100_000
 METRICS = ["average_accuracy", "forgetting", "final_parameters", "average_parameters", "training_macs", "train_s"]
-"""What a board shows unless it says otherwise."""
+"""The metrics that a board shows unless its file names others."""
 
 
 def _range_or_choice(values: Any) -> Any:
     if not isinstance(values, list) or not values:
-        raise ValueError("write a range, as [0.1, 1000], or a choice, as ['sgd', 'adam']")
+        raise ValueError("write a range, such as [0.1, 1000], or a choice, such as ['sgd', 'adam']")
     if is_range(values) and values[0] > values[1]:
         raise ValueError(f"the range {values} is empty; did you mean {values[::-1]}?")
     return values
 
 
 def is_range(values: list[Any]) -> bool:
-    """Whether what a board allows is all that lies between two numbers, themselves among it, and not a choice."""
+    """Tell whether a board allows a range, and not a choice. A range is two numbers; both ends belong to it.
+
+    >>> is_range([0.1, 1000]), is_range(["sgd", "adam"]), is_range([1, 2, 3])
+    (True, False, False)
+    """
     return len(values) == 2 and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
@@ -38,7 +42,7 @@ Allowed = Annotated[list[Any], BeforeValidator(_range_or_choice)]
 
 
 class Board(Strict):
-    """What a board file may say.
+    """The content of a board file.
 
     title = "Handwritten digits"
     scenarios = ["digits-class", "digits-task"]
@@ -47,19 +51,19 @@ class Board(Strict):
     metrics = ["forgetting"]    # names of `lifelong.records.metrics.RUN_METRICS`; the first two rank
     claims = [["ewc", "naive", "weights are held"]]     # a strategy, what it has to beat, what is claimed to help
 
-    [budget]                    # fields of Budget; a scenario's own where they are left out
+    [budget]                    # fields of `Budget`; the scenario's default for those that are left out
     epochs = 5
-    [model]                     # the scenario's own where it is left out
+    [model]                     # the scenario's default where it is left out
     name = "mlp"
     [set.ewc]                   # parameters of a strategy or a scenario
     ewc_lambda = 10.0
-    [set.digits-task.ewc]       # of a strategy, or of budget or model, on one scenario
+    [set.digits-task.ewc]       # parameters of a strategy, of `budget` or of `model` on one scenario
     ewc_lambda = 1.0
-    [on]                        # a strategy that runs on some of the scenarios alone
+    [on]                        # strategies that run on some of the scenarios only
     ewc = ["digits-task"]
     [closed.ewc]                # what a run may choose and still be closed: a range of two numbers, or a choice
     ewc_lambda = [0.1, 1000]
-    [tuning]                    # the same for each strategy; `closed` has the ranges (see `Tuning`)
+    [tuning]                    # the same effort for each strategy; `closed` has the ranges (see `Tuning`)
     trials = 20
     [[targets]]                 # a published number (see `Target`)
     scenario = "digits-task"
@@ -87,14 +91,14 @@ class Board(Strict):
 
     @property
     def cells(self) -> int:
-        """How many it has, impossible ones too."""
+        """How many cells the board has, including impossible ones."""
         pairs = [
             (scenario, name) for scenario in self.scenarios for name in self.strategies if self.has(scenario, name)
         ]
         return len(pairs) * len(self.seeds)
 
     def has(self, scenario: str, strategy: str) -> bool:
-        """Whether a strategy runs on a scenario, as far as the board is concerned."""
+        """Tell whether the board lets a strategy run on a scenario."""
         return scenario in self.on.get(strategy, [scenario])
 
     @field_validator("seeds", mode="before")
@@ -102,7 +106,7 @@ class Board(Strict):
     def _count_or_list(cls, seeds: Any) -> Any:
         if isinstance(seeds, int) and not isinstance(seeds, bool):
             if not 1 <= seeds <= MAX_SEEDS:
-                raise ValueError(f"{seeds} seeds: write how many, from 1 to {MAX_SEEDS}, or which, as [0, 3]")
+                raise ValueError(f"{seeds} seeds: write how many, from 1 to {MAX_SEEDS}, or which, such as [0, 3]")
             return list(range(seeds))
         return seeds
 
@@ -118,7 +122,7 @@ class Board(Strict):
     @field_validator("metrics")
     @classmethod
     def _known(cls, names: list[str]) -> list[str]:
-        from lifelong.records.metrics import RUN_METRICS  # numpy, which a board without metrics does without
+        from lifelong.records.metrics import RUN_METRICS  # imports numpy; a board without metrics does not need it
 
         for name in names:
             if name not in RUN_METRICS:
@@ -146,7 +150,7 @@ class Board(Strict):
     @field_validator("targets")
     @classmethod
     def _reachable(cls, targets: list[Target], info: ValidationInfo) -> list[Target]:
-        if {"scenarios", "strategies", "on"} <= info.data.keys():  # else what is wrong with these is told
+        if {"scenarios", "strategies", "on"} <= info.data.keys():  # else pydantic tells what is wrong with these
             check_placed(targets, info.data["scenarios"], info.data["strategies"], info.data["on"])
         return targets
 
@@ -166,12 +170,12 @@ class Board(Strict):
 
 
 def load_board(reference: str) -> Board:
-    """The board of that name, or of that `.toml` file.
+    """Load the board of that name, or of that `.toml` file.
 
-    Strategies and scenarios given as `file.py:name` are looked for beside the board file.
+    Strategies and scenarios that are given as `file.py:name` are looked for beside the board file.
 
     Raises:
-        UsageError: if there is none, or its file cannot be read; with the line and the key.
+        UsageError: if there is no such board, or its file cannot be read. The message names the line and the key.
     """
     file = board_file(reference)
     try:
@@ -214,7 +218,7 @@ def _told(detail: Any) -> str:
 
 
 def _beside(file: Path, name: Any) -> Any:
-    """`mine.py:name` relative to the board's folder, where such a file lies there."""
+    """Put the board's folder before `mine.py:name` where that file lies beside the board."""
     path, colon, entry = str(name).rpartition(":")
     if colon and path.endswith(".py") and (file.parent / path).is_file():
         return f"{file.parent / path}:{entry}"
@@ -222,19 +226,19 @@ def _beside(file: Path, name: Any) -> Any:
 
 
 def _all_beside(file: Path, names: Any) -> Any:
-    """The same of a list of names."""
+    """Do the same for each of a list of names."""
     return [_beside(file, name) for name in names] if isinstance(names, list) else names
 
 
 def _target_beside(file: Path, target: Any) -> Any:
-    """The same of what a target is about."""
+    """Do the same for the scenario and the strategy of a target."""
     if not isinstance(target, dict):
         return target
     return {key: _beside(file, name) if key in ("scenario", "strategy") else name for key, name in target.items()}
 
 
 def _line(text: str, location: tuple[str | int, ...]) -> str:
-    """`:line` where a key is set, as well as it can be told from the text."""
+    """Return `:line` where a key is set, as well as the text shows it; empty where it cannot be told."""
     lines = list(enumerate(text.splitlines(), start=1))
     match location:
         case (str(table), int(index), *_):
@@ -249,6 +253,6 @@ def _line(text: str, location: tuple[str | int, ...]) -> str:
 
 
 def _of_table(lines: list[tuple[int, str]], table: str, index: int) -> list[tuple[int, str]]:
-    """The lines of one of several tables that share a name, from its `[[name]]` to the next table's."""
+    """Return the lines of one of several tables that share a name, from its `[[name]]` to the next."""
     heads = [at for at, (_, line) in enumerate(lines) if re.match(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]", line)]
     return lines[heads[index] : [*heads, len(lines)][index + 1]] if index < len(heads) else []

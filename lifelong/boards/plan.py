@@ -1,4 +1,4 @@
-"""From a board and the user's wishes to the cells: done, failed, missing or impossible, before anything runs."""
+"""Turns a board and the user's wishes into cells, before anything runs: done, failed, missing or impossible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ State = Literal["done", "failed", "missing", "impossible"]
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user asked for beside the board; empty where the board decides."""
+    """What the user asked for on the command line; empty where the board decides."""
 
     scenarios: Sequence[str] = ()
     strategies: Sequence[str] = ()
@@ -41,32 +41,37 @@ class Cell:
     spec: Spec | None = None
     """None where the cell is impossible."""
     reason: str = ""
+    """Why the cell is impossible or has failed."""
     references: tuple[str, str] = ("", "")
     """The names, or `file.py:name`, by which a worker finds scenario and strategy."""
     record: Record | None = None
+    """None where there is no record."""
     tuned: Tuned | None = None
+    """The study that chose the strategy's parameters, if there is one."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All cells of a board, and what lies in its folder."""
+    """All cells of a board, and the records in its folder."""
 
     board: Board
     cells: list[Cell]
     records: dict[str, Record] = field(default_factory=dict)
     """Every readable record of the board's folder by key, planned or not."""
     damaged: dict[Path, str] = field(default_factory=dict)
+    """The files that should be records and are not, each with the reason."""
 
     def to_run(self, retry_failed: bool) -> list[Cell]:
-        """The cells that have no record; with `retry_failed` those whose record is a failure too."""
+        """Return the cells that have no record; with `retry_failed` also those whose record is a failure."""
         wanted = {"missing", "failed"} if retry_failed else {"missing"}
         return [cell for cell in self.cells if cell.state in wanted]
 
     def ranked(self, everyone: bool) -> list[Record]:
-        """The records that the board's tables are made of: its scenarios under its model and budget, its seeds.
+        """Return the records that the board's tables show: of its scenarios, under its model and budget, of its seeds.
 
         Args:
-            everyone: include strategies that the plan does not name, such as a user's own that was run before.
+            everyone: whether to include strategies that the plan does not name, for example a user's own strategy that
+                was run before.
         """
         planned = {cell.record.key: cell.record for cell in self.cells if cell.record is not None}
         if not everyone:
@@ -79,15 +84,15 @@ class Plan:
 
 
 class Records(Protocol):
-    """Where records lie: a board's folder (`Store`), or a published file (`Published`)."""
+    """A place that records are loaded from: a board's folder (`Store`), or a published file (`Published`)."""
 
     def load(self) -> tuple[dict[str, Record], dict[Path, str]]:
-        """The records by key, and what is damaged with the reason."""
+        """Return the records by key, and the damaged files with the reasons."""
 
 
 @dataclass(frozen=True)
 class AtHand:
-    """Records that have been read already, or none where only the cells of a plan are wanted."""
+    """Records that have been read already; none where only the cells of a plan are wanted."""
 
     records: Sequence[Record] = ()
 
@@ -96,9 +101,14 @@ class AtHand:
 
 
 def make_plan(board: Board, wishes: Wishes, store: Records) -> Plan:
-    """Resolve every name and parameter, and compare with the records that exist.
+    """Resolve every name and parameter, and compare the cells with the records that exist.
 
-    Floor and ceiling are always planned: a table without them says little.
+    Floor and ceiling are always planned, because a table without them says little.
+
+    Args:
+        board: the board.
+        wishes: what the user asked for.
+        store: the place of the records.
 
     Raises:
         UsageError: if a name, a parameter or a seed is wrong, or if nothing that was asked for is possible.
@@ -125,7 +135,7 @@ def make_plan(board: Board, wishes: Wishes, store: Records) -> Plan:
     wanted = [cell for cell in cells if cell.strategy.name in names]
     if not wanted:
         where = sorted({scenario for name in asked for scenario in board.on.get(name, ())})
-        raise UsageError(f"board {board.name} runs {' and '.join(sorted(names))} on {' and '.join(where)} alone")
+        raise UsageError(f"board {board.name} runs {' and '.join(sorted(names))} only on {' and '.join(where)}")
     if all(cell.state == "impossible" for cell in wanted):
         raise UsageError("; ".join(dict.fromkeys(cell.reason for cell in wanted)))
     return Plan(board, cells, records, damaged)
@@ -133,7 +143,7 @@ def make_plan(board: Board, wishes: Wishes, store: Records) -> Plan:
 
 @contextmanager
 def _said_by(board: Board) -> Iterator[None]:
-    """Mistakes inside are the board's."""
+    """Put the board's name before the message of a mistake inside, because it is the board's."""
     try:
         yield
     except UsageError as error:
@@ -148,7 +158,7 @@ def _chosen(get: Callable[[str], E], wished: Sequence[str], named: Sequence[str]
 
 
 def _distinct(entries: Iterable[tuple[str, Entry]]) -> None:
-    """See that a parameter's owner can be told from its name."""
+    """Check that the owner of a parameter can be told from its name."""
     names = {"budget": "[budget]", "model": "[model]", "tuning": "[tuning]"}
     for reference, entry in entries:
         if entry.name in names:
@@ -184,15 +194,18 @@ def _cell(
 
 
 def _reference(reference: str, entry: Entry) -> str:
-    """The name by which another process, in another folder, finds the same entry."""
+    """Return the name by which another process, in another folder, finds the same entry."""
     return reference if entry.file is None else f"{entry.file}:{reference.rpartition(':')[2]}"
 
 
 def parse_seeds(text: str) -> list[int]:
-    """`0-4`, `0,2,5` or `3`, or several with commas, as a list.
+    """Parse seeds: numbers and ranges, separated by commas.
 
     Raises:
-        UsageError: if it is none of these, or out of range, or empty.
+        UsageError: if the text is anything else, a range is empty, or a seed is out of range.
+
+    >>> parse_seeds("0-2,7")
+    [0, 1, 2, 7]
     """
     seeds: list[int] = []
     for part in text.split(","):

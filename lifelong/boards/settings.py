@@ -1,4 +1,4 @@
-"""Parameters, models and budgets of a plan's runs: defaults, then the board's, then the user's."""
+"""Resolves the parameters, models and budgets of a plan's runs: the user's values, else the board's, else defaults."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ SHARED = ("budget", "model")
 """Owners of parameters that are neither scenario nor strategy."""
 
 Layer = dict[tuple[str, str], dict[str, Any]]
-"""By scenario (empty for all) and owner: values of the owner's parameters."""
+"""The values of parameters, by scenario (empty for all scenarios) and by the owner of the parameters."""
 
 
 class Settings:
-    """What each cell of a plan is resolved with. What is set for one scenario precedes what is set for all of them.
+    """The values that each cell of a plan is run with. What is set for one scenario goes before what is set for all.
 
     Args:
-        board: its `set`, `budget` and `model`.
-        assignments: the user's, each `owner.parameter=value`, `scenario.owner.parameter=value`, or a TOML file, which
-            may tell under `tuning` what study its values come from.
+        board: the board, which may set values in `set`, `budget` and `model`.
+        assignments: the user's values, each `owner.parameter=value`, `scenario.owner.parameter=value`, or a TOML file.
+            Such a file may say under `tuning` which study its values come from.
         streams: the scenarios of the plan.
-        methods: its strategies.
+        methods: the strategies of the plan.
 
     Raises:
-        UsageError: if one of them names what there is not, or has a value of the wrong type.
+        UsageError: if a value is set for something that does not exist, or has the wrong type.
     """
 
     def __init__(
@@ -54,20 +54,20 @@ class Settings:
                 self._choose(scenario.name, entry)  # refuses wrong values
 
     def spec(self, scenario: Scenario, strategy: Strategy, seed: int) -> Spec:
-        """The fully resolved specification of a cell."""
+        """Return the fully resolved specification of a cell."""
         model, budget = self._shared[scenario.name]
         stream, method = self._choose(scenario.name, scenario), self._choose(scenario.name, strategy)
         return Spec(scenario=stream, strategy=method, model=model, budget=budget, seed=seed)
 
     def tuned(self, spec: Spec) -> Tuned | None:
-        """The study that chose the strategy's parameters; None where there is none, or others were set since."""
+        """Return the study that chose the strategy's parameters; None without a study, or if they were set again."""
         study = self._studies.get((spec.scenario.name, spec.strategy.name))
         if study is None or not study.chosen.items() <= spec.strategy.parameters.items():
             return None
         return study
 
     def _to_run(self, asked: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Without what studies have chosen for other scenarios and strategies than those of the plan."""
+        """Leave out what studies have chosen for scenarios and strategies that the plan does not have."""
         elsewhere = [pair for pair in self._studies if not self._entries.keys() >= set(pair)]
         for scenario, strategy in elsewhere:
             asked.get(scenario, {}).pop(strategy, None)
@@ -75,7 +75,7 @@ class Settings:
         return {owner: values for owner, values in asked.items() if values or owner not in emptied}
 
     def _layer(self, tables: Mapping[str, Mapping[str, Any]], asked: bool = False) -> Layer:
-        """Tables as a file has them, in which a scenario's may hold tables of strategies, of budget and model."""
+        """Sort the tables of a file. The table of a scenario may hold tables of strategies, of budget and of model."""
         layer: Layer = {}
         for owner, values in tables.items():
             self._know(owner, asked)
@@ -87,7 +87,7 @@ class Settings:
         return layer
 
     def _is_owner(self, owner: str, name: str, value: Any) -> bool:
-        """Whether a scenario's value is a table of another owner's parameters."""
+        """Tell whether a value in a scenario's table is a table of another owner's parameters."""
         stream = self._entries.get(owner) or scenarios.all().get(owner)
         return isinstance(stream, Scenario) and isinstance(value, Mapping) and name not in stream.parameters
 
@@ -104,15 +104,15 @@ class Settings:
             raise unknown("strategy or scenario", owner, here | installed)
 
     def _values(self, scenario: str, owner: str) -> dict[str, Any]:
-        """What is set for an owner on a scenario."""
-        found: dict[str, Any] = {}
+        """Return what is set for an owner on a scenario."""
+        values: dict[str, Any] = {}
         for layer in self._layers:
             for where in ("", scenario):
-                found = _over(found, layer.get((where, owner), {}))
-        return found
+                values = _over(values, layer.get((where, owner), {}))
+        return values
 
     def _choose(self, scenario: str, entry: Entry) -> Choice:
-        """An entry's choice on a scenario; one for all scenarios for which nothing of their own is set."""
+        """Return an entry's choice on a scenario. Scenarios without values of their own share one."""
         where = scenario if any((scenario, entry.name) in layer for layer in self._layers) else ""
         if (where, entry.name) not in self._choices:
             self._choices[where, entry.name] = Choice(
@@ -129,7 +129,7 @@ class Settings:
         wished = self._values(scenario.name, "model")
         named = wished.get("name", scenario.model["name"])
         if not isinstance(named, str):
-            raise UsageError(f"model.name = {named!r}: write a model's name, as 'mlp'")
+            raise UsageError(f"model.name = {named!r}: write a model's name, such as 'mlp'")
         default = scenario.model if named == scenario.model["name"] else {}
         parameters = {**default, **wished}
         parameters.pop("name", None)
@@ -149,13 +149,13 @@ class Settings:
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Values over others; one of a budget's `LENGTHS` takes the place of whichever is below."""
+    """Put values above others. One of a budget's `LENGTHS` replaces whichever of them is below."""
     replaced = LENGTHS if any(name in above for name in LENGTHS) else ()
     return {name: value for name, value in below.items() if name not in replaced} | dict(above)
 
 
 def _studies(tables: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Tuned]]:
-    """By scenario and strategy, what a file of `lifelong tune` says of its values."""
+    """Yield what a file of `lifelong tune` says about its values, by scenario and strategy."""
     for scenario, studies in tables.items():
         for strategy, study in studies.items() if isinstance(studies, Mapping) else [("", studies)]:
             try:
@@ -169,7 +169,7 @@ def _studies(tables: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Tuned
 
 
 def _of_user(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """All assignments as tables, later ones over earlier ones."""
+    """Merge all assignments into tables; later ones replace earlier ones."""
     tables: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
         if assignment.endswith(".toml") and "=" not in assignment:
@@ -184,10 +184,10 @@ def _of_user(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _path(assignment: str) -> list[str]:
-    """`owner`, `parameter`, or with a scenario before them.
+    """Split the left side of an assignment into `owner` and `parameter`, perhaps with a scenario before them.
 
     Raises:
-        UsageError: if there are fewer or more.
+        UsageError: if there are fewer or more parts.
     """
     target, equals, _ = assignment.partition("=")
     parts = target.strip().split(".")
@@ -208,7 +208,7 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
 
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:
-    """A file of tables, as a board's `[set]` holds them.
+    """Read a file of tables like those in a board's `[set]`.
 
     Raises:
         UsageError: if it cannot be read, or holds anything else.
@@ -221,12 +221,18 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
         raise UsageError(f"--set {file} is not TOML: {error}") from None
     for owner, values in content.items():
         if not isinstance(values, dict):
-            raise UsageError(f"--set {file}: {owner!r} stands alone; write its owner above it, as [budget] or [ewc]")
+            raise UsageError(
+                f"--set {file}: {owner!r} stands alone; write its owner above it, such as [budget] or [ewc]"
+            )
     return content
 
 
 def parse_value(text: str) -> Any:
-    """A value as TOML writes it; text without quotes is a string."""
+    """Read a value that is written as in TOML; text without quotes is a string.
+
+    >>> parse_value("0.4"), parse_value("[1, 2]"), parse_value("true"), parse_value("adam")
+    (0.4, [1, 2], True, 'adam')
+    """
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, RecursionError):
@@ -235,6 +241,3 @@ def parse_value(text: str) -> Any:
 
 def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-__all__ = ["Settings", "parse_value"]

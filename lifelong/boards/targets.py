@@ -1,4 +1,4 @@
-"""Targets: numbers that others have published, which a board's runs are to reach."""
+"""Targets: numbers that others have published, and that a board's runs should reach."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Target(Strict):
 
     [[targets]]
     scenario = "mnist-task"
-    strategy = "ewc"                # a name; with what differs from the board's, as "ewc (ewc_lambda=0.4, mode=online)"
-    metric = "average_accuracy"     # a name of `lifelong.records.metrics.RUN_METRICS`, or what people call it
+    strategy = "ewc"                # a name, and parameters that differ: "ewc (ewc_lambda=0.4, mode=online)"
+    metric = "average_accuracy"     # a name of `lifelong.records.metrics.RUN_METRICS`, or an alias
     value = 0.986                   # a share is a fraction, as everywhere
-    tolerance = 0.01                # how far from it a mean over seeds may lie
+    tolerance = 0.01                # how far the mean over seeds may be from the value
     source = "van de Ven & Tolias 2019, arXiv:1904.07734, Table 4"
     note = "..."                    # what a reader of the comparison has to know
     """
@@ -37,18 +37,18 @@ class Target(Strict):
 
     @property
     def method(self) -> str:
-        """The strategy without parameters: as the board names it."""
+        """The strategy's name on the board, without parameters."""
         return self.strategy.partition(" (")[0]
 
     @property
     def settings(self) -> dict[str, str]:
-        """The parameters in which its runs differ from the board's own, as they would be typed."""
+        """The parameters in which its runs differ from the board's own, as a user would type them."""
         written = self.strategy.removeprefix(self.method).strip(" ()")
         return {name: value for name, _, value in (part.partition("=") for part in written.split(", ") if part)}
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
-        """What another target must not share."""
+        """What tells this target from others: no two targets of a board share it."""
         return self.scenario, self.strategy, self.metric, self.source
 
     @field_validator("metric")
@@ -64,12 +64,12 @@ class Target(Strict):
     @field_validator("value", "tolerance")
     @classmethod
     def _fraction(cls, number: float, info: ValidationInfo) -> float:
-        """Refuses per cent, which papers write."""
+        """Refuse a value in per cent, because papers write accuracies so."""
         from lifelong.records.metrics import RUN_METRICS
 
         metric = RUN_METRICS.get(info.data.get("metric", ""))
         if metric and metric.quantity == "fraction" and abs(number) > 1:
-            raise ValueError(f"{number:g} is no fraction; {metric.name} in per cent is to be divided by 100")
+            raise ValueError(f"{number:g} is no fraction; if {metric.name} is in per cent, divide it by 100")
         return number
 
 
@@ -79,16 +79,16 @@ def check_placed(
     strategies: Collection[str],
     on: Mapping[str, Collection[str]],
 ) -> None:
-    """See that runs of a board can reach each of its targets, and that none stands twice.
+    """Check that the runs of a board can reach each of its targets, and that no target stands twice.
 
     Args:
-        targets: the board's.
-        scenarios: the board's.
-        strategies: the board's.
-        on: the scenarios of strategies that run on some of them alone.
+        targets: the targets of the board.
+        scenarios: the scenarios of the board, by name.
+        strategies: the strategies of the board, by name.
+        on: the scenarios of those strategies that run on some of them only.
 
     Raises:
-        ValidationError: if a target is in the wrong place; with its index.
+        ValidationError: if a target is in the wrong place. The error holds the target's index.
     """
     seen = set()
     for index, target in enumerate(targets):
@@ -102,17 +102,17 @@ def check_placed(
 def _misplaced(
     target: Target, scenarios: Collection[str], strategies: Collection[str], on: Mapping[str, Collection[str]]
 ) -> str:
-    """Why no run of the board could reach a target; nothing where one could."""
+    """Say why no run of the board could reach a target; empty where one could."""
     for kind, name, there in (("scenario", target.scenario, scenarios), ("strategy", target.method, strategies)):
         if name not in there:
             return f"this board has {unknown(kind, name, there)}"
     if target.scenario not in on.get(target.method, scenarios):
-        return f"the board runs {target.method} on {' and '.join(on[target.method])} alone, not on {target.scenario}"
+        return f"the board runs {target.method} only on {' and '.join(on[target.method])}, not on {target.scenario}"
     return ""
 
 
 def told(detail: ErrorDetails) -> str:
-    """What is wrong with a target, for whoever wrote it."""
+    """Say what is wrong with a target, for whoever wrote it."""
     key = ".".join(str(part) for part in detail["loc"] if isinstance(part, str)).partition(".")[2]
     if key == "source" and detail["type"] in ("missing", "string_too_short"):
         return "a target with no source: say which table of which paper, or which file, its value was read from"
@@ -121,6 +121,3 @@ def told(detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f"a target with no {key}"
     return f"targets{'.' * bool(key)}{key}: {detail['msg'].removeprefix('Value error, ')}"
-
-
-__all__ = ["Target", "check_placed", "told"]

@@ -1,4 +1,4 @@
-"""How far two records of one run agree in what they measured; times and provenance may differ."""
+"""Tells how far two records of one run agree in what they measured. Times and provenance may differ."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from lifelong.records.record import Record
 
 
 def difference(one: Record, other: Record) -> float:
-    """The largest difference between entries of R, in [0, 1]; infinite where one has an entry that the other lacks.
+    """Return the largest difference between entries of R, in [0, 1].
 
-    Of a stream without classes, whose R is empty, the largest difference between the online losses.
+    It is infinite if one record has an entry that the other lacks. A stream without classes has an empty R; there it is
+    the largest difference between the online losses.
     """
     mine, theirs = _scores(one), _scores(other)
     if len(mine) != len(theirs):
@@ -19,7 +20,7 @@ def difference(one: Record, other: Record) -> float:
 
 
 def identical(one: Record, other: Record) -> bool:
-    """Whether R, capacity and events are the same, bit for bit."""
+    """Tell whether R, capacity and events are the same, bit for bit."""
     return difference(one, other) == 0 and one.capacity == other.capacity and one.events == other.events
 
 
@@ -34,6 +35,3 @@ def _apart(a: float | None, b: float | None) -> float:
     if a is None or b is None:
         return 0.0 if a is b else math.inf
     return abs(a - b)
-
-
-__all__ = ["difference", "identical"]

@@ -1,4 +1,4 @@
-"""Records from several machines in one folder. What lies there is never overwritten, but a failure by what is ok."""
+"""Puts records from several machines into one folder. Only failures are overwritten, only by records that are ok."""
 
 from __future__ import annotations
 
@@ -15,21 +15,32 @@ from lifelong.records.sources import Found, existing, find
 from lifelong.records.store import Store, set_aside, write_whole
 
 MergeOutcome = Literal["new", "same", "mended", "failed", "conflict", "damaged"]
-"""What became of a record: written where there was none; there already; written in a failure's place; a failure, left
-out for what is ok; another result than the one that is there, kept beside it; no record, or not to be written."""
+"""What became of a record.
+
+`new`: it was written where there was none. `same`: it was there already. `mended`: it took the place of a failure.
+`failed`: it is a failure, and was left out because the one that is there is ok. `conflict`: its result differs from the
+one that is there, and it was kept beside it. `damaged`: it is no record, or could not be written.
+"""
 
 
 TOLD: Mapping[str, str] = {
-    "conflict": "another result of this run is there, both are kept",
+    "conflict": "another result of this run is there; both are kept",
     "damaged": "no record, or none that can be written",
-    "failed": "failed, and is left out for the one there that is ok",
+    "failed": "failed, and is left out because the one that is there is ok",
     "mended": "takes the place of one that failed",
 }
-"""What a person should know of an outcome; nothing where all is as one expects."""
+"""What a user should know about an outcome. An outcome that a user expects has no sentence."""
 
 
 def told(what: str, outcome: str, reason: str, sentences: Mapping[str, str] = TOLD) -> str:
-    """A sentence on what became of a record, with the reason where there is one; empty for what one expects."""
+    """Write a sentence about what became of a record; return an empty text for an outcome that a user expects.
+
+    Args:
+        what: the record, or the file.
+        outcome: a key of `sentences`, or an outcome that a user expects.
+        reason: why; empty for none.
+        sentences: what to say about each outcome.
+    """
     if outcome not in sentences:
         return ""
     return f"{what}: {sentences[outcome]}" + (f": {reason}" if reason else "")
@@ -45,19 +56,19 @@ class Merged:
 
     @property
     def told(self) -> str:
-        """What a person should know, in one sentence; empty where all is as one expects."""
+        """What a user should know, in one sentence; empty for an outcome that a user expects."""
         return told(str(self.found.where), self.outcome, self.reason)
 
 
 def merge(places: Iterable[Path], out: Path) -> Iterator[Merged]:
-    """Put the records of several places into one folder, each board's apart, and tell what becomes of each.
+    """Put the records of several places into one folder, those of each board apart, and tell what becomes of each.
 
     Args:
-        places: see `find`.
-        out: the folder, as `--out` of `lifelong run`.
+        places: folders or files (see `find`).
+        out: the folder to write to, as `--out` of `lifelong run`.
 
     Raises:
-        UsageError: if a place is none that records lie in, or the folder cannot be; nothing is written by then.
+        UsageError: if a place cannot hold records, or the folder cannot be made. Nothing has been written by then.
     """
     places = [existing(place) for place in places]
     try:
@@ -87,11 +98,12 @@ def _apart(record: Record, store: Store) -> str:
 def add(record: Record, store: Store) -> MergeOutcome:
     """Put a record into a folder.
 
-    What lies there stays: of equal results the one that is there; of unequal ones both, the second under a name that no
-    reader takes for a record's. Only a failure gives way, to what is ok. A file that is no record is set aside.
+    The record that is there stays. If the new one has an equal result, it is not written. If its result differs, it is
+    written beside the other, under a name that no reader takes for a record's. Only a failure is replaced, by a record
+    that is ok. A file that is no record is set aside.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if the record cannot be written.
     """
     path = store.path(record.spec)
     known = _known(path)
@@ -112,7 +124,7 @@ def add(record: Record, store: Store) -> MergeOutcome:
 
 
 def conflict(path: Path, record: Record) -> Path:
-    """Where a record lies that says something else than the one at a path: the same for the same R."""
+    """Return where to put a record whose result differs from the one at a path. Equal results get the same place."""
     told = hashlib.sha256(f"{record.board} {record.key} {record.accuracy}".encode()).hexdigest()
     return path.with_name(f"{path.name}.conflict-{told[:8]}")
 
@@ -125,6 +137,3 @@ def _known(path: Path) -> Record | None:
     except ValueError:
         set_aside(path)
         return None
-
-
-__all__ = ["TOLD", "MergeOutcome", "Merged", "add", "conflict", "merge", "told"]

@@ -1,4 +1,4 @@
-"""Every number by which a run can be ranked: metrics of its accuracy matrix, and what its record tells besides."""
+"""Every number that a run can be ranked by: metrics of its accuracy matrix, and other numbers of its record."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ if TYPE_CHECKING:
     from lifelong.records.record import Record
 
 Quantity = Literal["fraction", "number", "count", "seconds"]
-"""How to write it: 0.912, 12.3, 85.4 k, 3.1 s."""
+"""How a number is written: 0.912, 12.3, 85.4 k, 3.1 s."""
 
 NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class RunMetric:
-    """A number that sums up a run, with what a reader needs in order to read it."""
+    """A number that sums up a run, with what a reader needs to understand it."""
 
     name: str
     title: str
-    """For the head of a column."""
+    """The heading of its column."""
     higher_is_better: bool
     formula: str
     """One line of text."""
     function: Callable[[Record, Matrix, Matrix | None], float]
+    """Computes it from a record, its R, and the R of the reference."""
     quantity: Quantity = "number"
 
     @property
     def is_cost(self) -> bool:
-        """Whether it differs little between seeds, so that its mean says enough."""
+        """Whether it differs so little between seeds that its mean says enough."""
         return self.quantity in ("count", "seconds")
 
     def __call__(self, record: Record, R: Matrix, reference: Matrix | None = None) -> float:
-        """The run's value; NaN where it has none.
+        """Return the run's value; NaN where it has none.
 
         Args:
-            record: of a run that is ok.
-            R: its accuracy matrix.
+            record: the record of a run that is ok.
+            R: its accuracy matrix, of shape (T + 1, T).
             reference: the matrix that intransigence is measured against, of the same shape.
         """
         return self.function(record, R, reference)
@@ -69,8 +70,8 @@ def _of_record(
 ) -> RunMetric:
     def value(record: Record, R: Matrix, reference: Matrix | None) -> float:
         del R, reference
-        found = function(record)
-        return NAN if found is None else float(found)
+        number = function(record)
+        return NAN if number is None else float(number)
 
     return RunMetric(name, title, higher_is_better, formula, value, quantity)
 
@@ -112,7 +113,7 @@ _LISTED = (
         "final_parameters",
         "Final parameters",
         False,
-        "of the network in the end, pruned ones too",
+        "parameters of the network in the end, including pruned ones",
         readings.in_the_end("parameters"),
         "count",
     ),
@@ -120,7 +121,7 @@ _LISTED = (
         "live_parameters",
         "Live parameters",
         False,
-        "of the network in the end, pruned ones left out",
+        "parameters of the network in the end, without pruned ones",
         readings.in_the_end("live_parameters"),
         "count",
     ),
@@ -128,7 +129,7 @@ _LISTED = (
         "average_parameters",
         "Average parameters",
         False,
-        "of the network, pruned ones too, mean over all training steps",
+        "parameters of the network, including pruned ones, mean over all training iterations",
         readings.in_the_end("average_parameters"),
         "count",
     ),
@@ -136,7 +137,7 @@ _LISTED = (
         "training_macs",
         "Training MACs",
         False,
-        "3 x multiply-accumulates of a forward pass x samples trained on, masks not counted",
+        "3 x multiply-accumulates of a forward pass x samples trained on, as without masks",
         readings.in_the_end("training_macs"),
         "count",
     ),
@@ -195,28 +196,28 @@ _LISTED = (
         "gradient_norm_newborn",
         "Gradient norm, newborn",
         True,
-        "mean over units born in the last experience of the norm of their fan-in's gradient",
+        "norm of the fan-in's gradient, mean over the units born in the last experience",
         readings.last("gradient_norm_newborn"),
     ),
     _of_record(
         "gradient_norm_incumbent",
         "Gradient norm, incumbent",
         True,
-        "mean over the other units of the norm of their fan-in's gradient, in the end",
+        "norm of the fan-in's gradient, mean over the other units, in the end",
         readings.last("gradient_norm_incumbent"),
     ),
     _of_record(
-        "grown_units", "Grown", False, "units created, split ones too", readings.units("grow", "split"), "count"
+        "grown_units", "Grown", False, "units created, also by splitting", readings.units("grow", "split"), "count"
     ),
     _of_record(
-        "removed_units", "Removed", False, "units removed, merged ones too", readings.units("remove", "merge"), "count"
+        "removed_units", "Removed", False, "units removed, also by merging", readings.units("remove", "merge"), "count"
     ),
     _of_record("reset_units", "Reset", False, "units initialised anew", readings.units("reset"), "count"),
     _of_record(
         "detection_delay",
         "Detection delay",
         False,
-        "mean over the drifts that were found of the updates from a drift's start to the first event",
+        "updates from a drift's start to the first event, mean over the drifts that were detected",
         readings.detecting("mean_delay"),
         "count",
     ),
@@ -224,7 +225,7 @@ _LISTED = (
         "missed_drifts",
         "Missed drifts",
         False,
-        "drifts without any event until 200 updates after their end",
+        "drifts without an event up to 200 updates after their end",
         readings.detecting("misses"),
         "count",
     ),
@@ -232,13 +233,13 @@ _LISTED = (
         "false_alarms",
         "False alarms",
         False,
-        "events that belong to no drift, for each 10,000 updates of stationary stretches",
+        "events that belong to no drift, per 10,000 updates of the stationary stretches",
         readings.detecting("false_alarms_per_10k"),
     ),
 )
 
 RUN_METRICS: Mapping[str, RunMetric] = {metric.name: metric for metric in _LISTED}
-"""Every one by its name, in the order in which they are listed."""
+"""Every metric by its name, in the order in which they are listed."""
 
 ALIASES: Mapping[str, str] = {
     "accuracy": "average_accuracy",
@@ -246,22 +247,22 @@ ALIASES: Mapping[str, str] = {
     "macs": "training_macs",
     "time": "train_s",
 }
-"""What people call some of them."""
+"""Short names for some metrics."""
 
 RANKING = 2
-"""How many of a table's metrics rank, the first ones."""
+"""How many of a table's metrics rank its rows: the first ones."""
 
 
 def metric_name(name: str) -> str:
-    """The name in `RUN_METRICS` of what a person asks for.
+    """Return the name in `RUN_METRICS` of a metric that a user asks for.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if there is no such metric.
+
+    >>> metric_name("accuracy")
+    'average_accuracy'
     """
-    found = ALIASES.get(name, name)
-    if found not in RUN_METRICS:
+    full = ALIASES.get(name, name)
+    if full not in RUN_METRICS:
         raise unknown("metric", name, [*RUN_METRICS, *ALIASES])
-    return found
-
-
-__all__ = ["ALIASES", "RANKING", "RUN_METRICS", "Quantity", "RunMetric", "metric_name"]
+    return full

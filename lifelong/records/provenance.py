@@ -20,19 +20,19 @@ _LIBRARIES = ("lifelong", "avalanche-lib", "torch", "torchvision", "numpy", "sci
 
 @cache
 def versions() -> dict[str, str]:
-    """The versions of Python and of the libraries that numbers depend on."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the libraries that the results depend on."""
+    versions = {"python": platform.python_version()}
     for library in _LIBRARIES:
         try:
-            found[library] = version(library)
+            versions[library] = version(library)
         except PackageNotFoundError:
-            found[library] = "absent"
-    return found
+            versions[library] = "absent"
+    return versions
 
 
 @cache
 def commit() -> str | None:
-    """The commit of the package's own checkout, never of the folder that the user happens to be in."""
+    """Return the commit of the package's own checkout, never that of the folder that the user happens to be in."""
     package = Path(lifelong.__file__).parent
     if not (package.parent / ".git").exists():
         return None
@@ -47,7 +47,7 @@ def commit() -> str | None:
 
 @cache
 def cpu() -> str:
-    """The processor's name."""
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -58,7 +58,15 @@ def cpu() -> str:
 def provenance(
     device: str, threads: int = 1, data_sha256: str | None = None, resumed: int = 0, tuned: Tuned | None = None
 ) -> Provenance:
-    """Of a run that starts now on this machine."""
+    """Return the provenance of a run that starts now on this machine.
+
+    Args:
+        device: where the network is.
+        threads: how many threads torch uses.
+        data_sha256: the hash of the scenario's data; None where there is none.
+        resumed: how often the run went on from a checkpoint.
+        tuned: the study that chose the strategy's parameters, if there is one.
+    """
     return Provenance(
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions(),
@@ -74,6 +82,6 @@ def provenance(
 
 
 def peak_memory_mb() -> float:
-    """The largest resident set of this process so far, in megabytes."""
+    """Return the largest resident set of this process so far, in megabytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

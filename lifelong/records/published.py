@@ -1,4 +1,4 @@
-"""Records in one file, one to a line: what a board publishes, and what anyone can rank anew."""
+"""Records in one file, one on each line: what a board publishes, and what anyone can rank again."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from lifelong.records.record import Record, parse, why
 
 
 def as_lines(records: Iterable[Record]) -> str:
-    """The records as lines of JSON, in an order that does not depend on theirs."""
+    """Write records as lines of JSON, in an order that does not depend on the order given."""
     ordered = sorted(records, key=lambda record: (record.spec.scenario.name, record.spec.strategy.name, record.key))
     return "".join(record.to_json(indent=None) for record in ordered)
 
 
 def compressed(text: str) -> bytes:
-    """In gzip's format; the same text gives the same bytes."""
+    """Compress text with gzip. The same text gives the same bytes."""
     return gzip.compress(text.encode(), mtime=0)
 
 
@@ -31,15 +31,15 @@ class Published:
     """The records of one file.
 
     Args:
-        path: of lines of JSON, compressed where its name ends in `.gz`.
-        board: whose records they must be.
+        path: a file with lines of JSON, compressed where its name ends in `.gz`.
+        board: the board whose records they must be.
     """
 
     path: Path
     board: str
 
     def load(self) -> tuple[dict[str, Record], dict[Path, str]]:
-        """The records by key; a file is believed as a whole or not at all, so that none are damaged.
+        """Return the records by key. A file counts as a whole or not at all, so the dictionary of damage is empty.
 
         Raises:
             UsageError: if there is no such file, or a line of it is not a record of this board.
@@ -59,10 +59,10 @@ class Published:
 
 
 def lines(path: Path) -> Iterator[bytes]:
-    """The lines of a published file, one by one: what it would take whole is never in memory.
+    """Yield the lines of a published file, one by one, so that the whole file is never in memory.
 
     Raises:
-        UsageError: if it cannot be read, or is larger than what is believed of anyone's file.
+        UsageError: if it cannot be read, or is larger than the limits (`lifelong.records.bounds`).
     """
     try:
         with _opened(path) as file:
@@ -89,6 +89,3 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
                 yield cast(BinaryIO, inflated)
         else:
             yield file
-
-
-__all__ = ["Published", "as_lines", "compressed", "lines"]

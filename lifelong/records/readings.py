@@ -1,4 +1,4 @@
-"""What a record tells besides R: functions that read one number off it, None where it has none."""
+"""Functions that read one number from a record, besides R. They return None where the record has no such number."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ if TYPE_CHECKING:
 
 
 def in_the_end(field: str) -> Callable[[Record], float | None]:
-    """A field of the last capacity."""
+    """Read a field of the last capacity."""
     return lambda record: getattr(record.capacity[-1], field) if record.capacity else None
 
 
 def last(field: str) -> Callable[[Record], float | None]:
-    """A field of what was learned last."""
+    """Read a field of the last entry of `learning`."""
     return lambda record: getattr(record.learning[-1], field) if record.learning else None
 
 
 def mean(field: str, share: float = 1.0) -> Callable[[Record], float | None]:
-    """A field's mean over the last share of the experiences, and at least one; None where it is undefined for any."""
+    """Read the mean of a field of `learning` over the last experiences; None where one of them has no value.
+
+    Args:
+        field: the name of the field.
+        share: which share of the experiences, in (0, 1]; at least one experience is taken.
+    """
 
     def value(record: Record) -> float | None:
         chosen = record.learning[-max(1, round(share * len(record.learning))) :]
@@ -34,24 +39,21 @@ def mean(field: str, share: float = 1.0) -> Callable[[Record], float | None]:
 
 
 def units(*operators: str) -> Callable[[Record], float]:
-    """How many units or synapses these operators changed."""
+    """Count the units or synapses that some operators changed."""
     return lambda record: sum(event.count for event in record.events if event.operator in operators)
 
 
 def _detected(record: Record) -> Detection | None:
-    """What the events were worth as alarms; None where there are no drifts that they could be compared with."""
+    """Judge the events as alarms of drift; return None where there are no drifts to compare them with."""
     if not record.drifts or not record.capacity:
         return None
     drifts = [Drift(drift.start, drift.end, drift.kind) for drift in record.drifts]
     try:
         return detection([event.step for event in record.events], drifts, record.capacity[-1].steps)
-    except UsageError:  # it made other updates than one for each batch of the stream
+    except UsageError:  # the strategy did not make one update for each batch of the stream
         return None
 
 
 def detecting(field: str) -> Callable[[Record], float | None]:
-    """A field of what the events were worth as alarms."""
-    return lambda record: getattr(found, field) if (found := _detected(record)) else None
-
-
-__all__ = ["detecting", "in_the_end", "last", "mean", "units"]
+    """Read a field of the `Detection` that the events come to as alarms of drift."""
+    return lambda record: getattr(detected, field) if (detected := _detected(record)) else None

@@ -1,6 +1,6 @@
 """Records: the JSON file that a finished or failed run leaves behind.
 
-The JSON schema is published beside this file as `record.schema.json`; `Record` is where it is defined.
+The JSON schema is published beside this file as `record.schema.json`. It is made from `Record`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Status = Literal["ok", "failed", "timeout", "out of memory"]
 
 
 class Record(Strict):
-    """One run's outcome. Every metric is derived from what is measured here; none is stored.
+    """The outcome of one run. It holds what was measured; every metric is derived from that, and none is stored.
 
     Raises:
         ValidationError: if the matrix is not of shape (T + 1, T), or the key is not that of the specification.
@@ -59,10 +59,10 @@ class Record(Strict):
         default=[], max_length=MAX_EXPERIENCES + 1, description="before any training, then after each training"
     )
     learning: list[Learning] = Field(
-        default=[], max_length=MAX_EXPERIENCES, description="for each training: one for each experience, or one"
+        default=[], max_length=MAX_EXPERIENCES, description="after each training: one for each experience, or just one"
     )
     events: list[Event] = Field(default=[], max_length=MAX_EVENTS, description="oldest first")
-    drifts: list[Drift] = Field(default=[], max_length=MAX_EVENTS, description="where the scenario tells them")
+    drifts: list[Drift] = Field(default=[], max_length=MAX_EVENTS, description="drifts that the scenario states")
     times: Times = Times()
     peak_memory_mb: Positive | None = Field(None, description="largest resident set of the run's process")
     provenance: Provenance
@@ -81,17 +81,18 @@ class Record(Strict):
 
     @property
     def ok(self) -> bool:
+        """Whether the run came to its end."""
         return self.status == "ok"
 
     def matrix(self) -> Matrix | None:
-        """R, of shape (T + 1, T), NaN where nothing was evaluated; None where there is none, or T is zero."""
-        from lifelong.measures.continual import validate  # numpy, which a plan does without
+        """Return R, of shape (T + 1, T), NaN where nothing was evaluated; None where there is no R, or T is zero."""
+        from lifelong.measures.continual import validate  # imports numpy, which a plan does not need
 
         return validate(self.accuracy) if self.accuracy and self.accuracy[0] else None
 
     @property
     def reason(self) -> str:
-        """Why a run came to nothing, on one line: the exception of a traceback, else the first line of the error."""
+        """Why a run failed, on one line: the exception of a traceback, else the first line of the error."""
         lines = (self.error or "").strip().splitlines() or ["no reason known"]
         frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
         after = lines[frames[-1] :] if frames and lines[0].startswith("Traceback") else lines
@@ -99,12 +100,12 @@ class Record(Strict):
         return plain(line[:MAX_NAME])
 
     def to_json(self, indent: int | None = 1) -> str:
-        """The record as it is stored; without an indent on one line."""
+        """Return the record as it is stored: as JSON, on one line if `indent` is None."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), indent=indent, allow_nan=False) + "\n"
 
 
 def json_schema() -> str:
-    """The published schema of a record, as JSON."""
+    """Return the published schema of a record, as JSON."""
     schema: dict[str, Any] = Record.model_json_schema(by_alias=True)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = f"lifelong record, version {SCHEMA}"
@@ -122,7 +123,7 @@ def read(path: Path) -> Record:
 
 
 def parse(content: bytes | str) -> Record:
-    """The record that a file's content is.
+    """Validate a file's content as a record.
 
     Raises:
         ValueError: if it is not a record of this schema; the message says why in one line.
@@ -137,13 +138,13 @@ def parse(content: bytes | str) -> Record:
 
 
 def why(error: Exception) -> str:
-    """What stands in the way of reading or writing a file: the system's words for an error of its own."""
+    """Say why a file cannot be read or written: in the system's words where the error is the system's."""
     return getattr(error, "strerror", None) or str(error)
 
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """Make many records without looking for garbage among them: they have no cycles, and looking costs much."""
+    """Make many records without collecting garbage: records have no cycles, and looking for some costs much time."""
     collecting = gc.isenabled()
     gc.disable()
     try:

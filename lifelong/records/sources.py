@@ -1,4 +1,4 @@
-"""Records wherever they lie: in a folder, in a tree of them, in published files."""
+"""Finds records wherever they lie: in a folder, in folders below it, in published files."""
 
 from __future__ import annotations
 
@@ -17,37 +17,38 @@ from lifelong.records.store import below
 
 SUFFIXES = (".json", ".jsonl", ".jsonl.gz")
 TOLD = ("tables", "comparisons", "targets")
-"""What commands that look at records write as JSON, each a list; no record has any of them."""
+"""Keys, each with a list, in the JSON of commands that read records. No record has any of them."""
 MAX_DAMAGED = 100
-"""Lines of a published file that may be no records: with more, it is something else."""
+"""How many lines of a published file may be no records. A file with more is something else."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A record and where it lies, or what should be one."""
+    """A record and its place, or a place where a record should be and is not."""
 
     path: Path
     record: Record | None = None
     line: int | None = None
-    """Of a published file, counted from one."""
+    """The line of a published file, counted from one."""
     reason: str = ""
-    """Why it is no record."""
+    """Why there is no record."""
 
     @property
     def where(self) -> str:
+        """The path, with the line of a published file."""
         return plain(str(self.path)) + (f":{self.line}" if self.line else "")
 
 
 def find(place: Path) -> Iterator[Found]:
-    """The records in a place, one by one, and what should be one and is not.
+    """Yield the records in a place, one by one, and the files or lines that should be records and are not.
 
-    What was told of them and lies beside them (`lifelong board --format json` and the like) is passed over.
+    Tables that commands wrote beside the records (`lifelong board --format json` and others) are passed over.
 
     Args:
-        place: a folder with records, or published files, anywhere below it; or one such file.
+        place: a folder with records or published files anywhere below it, or one such file.
 
     Raises:
-        UsageError: as `existing`.
+        UsageError: if there is no such place, or it is a file of a kind that holds no records.
     """
     place = existing(place)
     for path in below(place, "*.json*") if place.is_dir() else [place]:
@@ -55,7 +56,7 @@ def find(place: Path) -> Iterator[Found]:
 
 
 def existing(place: Path) -> Path:
-    """The place, with `~` resolved.
+    """Return a place with `~` resolved.
 
     Raises:
         UsageError: if there is no such place, or it is a file of a kind that holds no records.
@@ -63,12 +64,12 @@ def existing(place: Path) -> Path:
     if not (place := place.expanduser()).exists():
         raise UsageError(f"no folder or file {str(place)!r}")
     if not (place.is_dir() or place.name.endswith(SUFFIXES)):
-        raise UsageError(f"{place}: records lie in {', '.join(SUFFIXES)}")
+        raise UsageError(f"{place}: the name of a file of records ends in {', '.join(SUFFIXES)}")
     return place
 
 
 def _in(path: Path) -> Iterator[Found]:
-    """The records in one file; none in a file of another kind, or a folder."""
+    """Yield the records in one file; none in a file of another kind, or a folder."""
     if path.is_dir() or not path.name.endswith(SUFFIXES):
         return
     if path.suffix != ".json":
@@ -99,21 +100,18 @@ def _published(path: Path) -> Iterator[Found]:
 
 
 def _told(content: bytes) -> bool:
-    """Whether a command wrote it with `--format json`: `board`, `compare`, or `targets`."""
+    """Tell whether `board`, `compare` or `targets` wrote the content with `--format json`."""
     try:
-        found = from_json(content)
+        data = from_json(content)
     except ValueError:
         return False
-    return isinstance(found, dict) and any(isinstance(found.get(name), list) for name in TOLD)
+    return isinstance(data, dict) and any(isinstance(data.get(name), list) for name in TOLD)
 
 
 def rankings(content: bytes) -> dict[str, Any] | None:
-    """What `lifelong board --format json` wrote; None if the content is something else."""
+    """Return what `lifelong board --format json` wrote; None if the content is something else."""
     try:
-        found = from_json(content)
+        data = from_json(content)
     except ValueError:
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("tables"), list) else None
-
-
-__all__ = ["Found", "existing", "find", "rankings"]
+    return data if isinstance(data, dict) and isinstance(data.get("tables"), list) else None

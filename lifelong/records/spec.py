@@ -1,4 +1,4 @@
-"""What a run is: one scenario, one strategy, one model, one budget and one seed, with nothing left implicit."""
+"""The specification of a run: one scenario, strategy, model, budget and seed, with the value of every parameter."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lifelong.records.bounds import Name, NonNegative
 class Strict(BaseModel):
     """Plain data: immutable, and no key that is not declared."""
 
-    # infinity and NaN have no place in JSON: as constants they are refused, not hidden as null, where one is written
+    # JSON has neither infinity nor NaN. As constants they are refused on writing; else they would be hidden as null.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
 
 
 LENGTHS = ("epochs", "iterations", "training_macs")
-"""Fields of `Budget` of which one says how long each experience is trained on."""
+"""The fields of `Budget` that can say how long each experience is trained on. A budget has one of them."""
 
 
 class Budget(Strict):
-    """What every strategy on a board may spend, and the optimizer that it spends it with.
+    """How long every strategy on a board may train, and with which batches and optimizer.
 
-    How long each experience is trained on is given as epochs, or instead as iterations or training MACs; a strategy
-    that trains once, on all experiences, may spend theirs together.
+    The length of the training on each experience is given in epochs, or instead in iterations or in training MACs. A
+    strategy that trains once, on all experiences, may spend the budgets of all of them together.
 
     Raises:
         ValidationError: if more than one of these is given.
@@ -38,13 +38,13 @@ class Budget(Strict):
         None,
         ge=1,
         description="multiply-accumulates of training on each experience, instead of epochs; the batch that reaches "
-        "them is the last",
+        "this number is the last",
     )
     batch_size: int = Field(128, ge=1, description="samples in a training batch")
-    eval_batch_size: int = Field(512, ge=1, description="samples in an evaluation batch; does not change the result")
+    eval_batch_size: int = Field(512, ge=1, description="samples in an evaluation batch; no result depends on it")
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: float = Field(0.01, gt=0, description="learning rate")
-    momentum: float = Field(0.0, ge=0, lt=1, description="of SGD")
+    momentum: float = Field(0.0, ge=0, lt=1, description="momentum of SGD")
     weight_decay: float = Field(0.0, ge=0)
 
     @model_validator(mode="after")
@@ -56,16 +56,20 @@ class Budget(Strict):
 
     @property
     def length(self) -> str:
-        """Which of `LENGTHS` it is given in."""
+        """Which of `LENGTHS` the budget is given in."""
         return next((name for name in LENGTHS[1:] if getattr(self, name) is not None), LENGTHS[0])
 
     def updates(self, batches: int) -> int | None:
-        """How many updates an experience of so many batches gets; None where that depends on the network."""
+        """Return how many updates an experience of so many batches gets; None where that depends on the network.
+
+        >>> Budget(epochs=2).updates(10), Budget(iterations=50).updates(10)
+        (20, 50)
+        """
         return {"epochs": self.epochs * batches, "iterations": self.iterations, "training_macs": None}[self.length]
 
     @model_serializer(mode="wrap")
     def _without_other_lengths(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """What does not hold is not written: a budget in epochs reads as it did before there were others."""
+        """Write only the length that the budget has, so that a budget in epochs has the same hash as ever."""
         written: dict[str, Any] = write(self)
         return {name: value for name, value in written.items() if name not in LENGTHS or name == self.length}
 
@@ -74,28 +78,34 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=F
 
 
 class Choice(Strict):
-    """A scenario, strategy or model by name, with the value of every parameter."""
+    """A scenario, a strategy or a model: its name, with the value of every parameter."""
 
     name: Name
     version: NonNegative = 1
     parameters: dict[str, Any] = {}
     code_sha256: Name | None = None
-    """Of the user's file that it comes from; None for what is installed."""
+    """The hash of the user's file that it comes from; None for what is installed."""
 
     @property
     def identity(self) -> str:
-        """Its content as JSON in one form: equal where the name and every parameter are."""
+        """Its content as JSON in one form: equal for two choices if the name and every parameter are equal."""
         return _CANONICAL.encode(self.model_dump(mode="json"))
 
 
 class Validation(Strict):
-    """Marks a run that only helps to choose parameters: it is scored on training samples held out, and is no result."""
+    """Marks a run that only helps to choose parameters. It is scored on training samples held out, and is no result."""
 
-    experiences: int | None = Field(None, ge=1, description="the first of the stream, all that it sees; null for all")
+    experiences: int | None = Field(None, ge=1, description="how many of the first experiences it sees; null for all")
 
 
 class Spec(Strict):
-    """The fully resolved specification of a run."""
+    """The fully resolved specification of a run.
+
+    >>> choice = Choice(name="toy")
+    >>> spec = Spec(scenario=choice, strategy=Choice(name="naive"), model=choice, budget=Budget(), seed=0)
+    >>> spec.key[:8], spec.key == spec.model_copy(update={"seed": 1}).key
+    ('4eb800ec', False)
+    """
 
     scenario: Choice
     strategy: Choice
@@ -106,22 +116,22 @@ class Spec(Strict):
 
     @property
     def canonical(self) -> str:
-        """The specification as JSON in one form, whatever the order of its parameters."""
+        """The specification as JSON in one form, whatever the order in which its parameters were given."""
         return _CANONICAL.encode(self.model_dump(mode="json"))
 
     @property
     def key(self) -> str:
-        """The hash of the specification (64 hex digits): runs are the same run where their keys are equal."""
+        """The hash of the specification (64 hex digits). Runs with equal keys are the same run."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()
 
     @model_serializer(mode="wrap")
     def _without_none(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A run that is scored on its test sets reads as it did before there were others."""
+        """Leave `validation` out where there is none, so that an ordinary run has the same hash as ever."""
         written: dict[str, Any] = write(self)
         return {name: value for name, value in written.items() if name != "validation" or value is not None}
 
     @property
     def setting(self) -> str:
-        """The hash of all but the strategy and the seed: rows of one table share it."""
+        """The hash of all but the strategy and the seed. All rows of one table share it."""
         shared = self.model_dump(mode="json", exclude={"strategy", "seed"})
         return hashlib.sha256(_CANONICAL.encode(shared).encode()).hexdigest()

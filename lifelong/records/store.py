@@ -1,4 +1,4 @@
-"""The folder that holds a board's records: where each lies, and how one is written whole."""
+"""The folder of a board's records: where each record lies, and how it is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lifelong.records.spec import Spec
 
 
 def _safe(name: str) -> str:
-    """A name as one part of a path."""
+    """Make a name fit to be one part of a path."""
     return re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
 
 
@@ -33,21 +33,22 @@ class Store:
 
     @property
     def root(self) -> Path:
+        """The board's folder."""
         return self.out / _safe(self.board)
 
     def path(self, spec: Spec) -> Path:
-        """Where the record of a run lies."""
+        """Return the place of a run's record."""
         return self._place(spec, spec.key)
 
     def _place(self, spec: Spec, key: str) -> Path:
         return _folder(self.root, spec.scenario.name, spec.strategy.name) / f"{spec.seed}-{key[:12]}.json"
 
     def checkpoint(self, spec: Spec) -> Path:
-        """Where an unfinished run waits to be taken up again."""
+        """Return the place of the checkpoint from which an unfinished run can go on."""
         return self.root / ".checkpoints" / f"{spec.key}.pkl"
 
     def log(self, spec: Spec) -> Path:
-        """What the run's process prints."""
+        """Return the place of the file that holds what the run's process prints."""
         return self.root / ".logs" / f"{spec.key[:16]}.txt"
 
     def write(self, record: Record) -> Path:
@@ -57,11 +58,11 @@ class Store:
         return path
 
     def files(self) -> Iterator[Path]:
-        """Every file that should be a record."""
+        """Yield every file that should be a record."""
         yield from sorted(self.root.glob("*/*/*.json"))
 
     def load(self) -> tuple[dict[str, Record], dict[Path, str]]:
-        """The records by key, and the files that are none with the reason.
+        """Return the records by key, and the files that are no records with the reason.
 
         Raises:
             UsageError: if what should be a folder is a file.
@@ -84,7 +85,7 @@ class Store:
         return records, damaged
 
     def check_writable(self) -> None:
-        """Try the folder before any training.
+        """Try to write to the folder, before any training.
 
         Raises:
             UsageError: if nothing can be written there.
@@ -98,17 +99,16 @@ class Store:
 
 
 def below(folder: Path, pattern: str) -> list[Path]:
-    """The files of such names below a folder, in order; checkpoints, logs and W&B's own are passed over."""
-    found = sorted(folder.rglob(pattern))
-    return [
-        path
-        for path in found
-        if not any(part.startswith(".") or part == "wandb" for part in path.relative_to(folder).parts)
-    ]
+    """Return the files below a folder whose names match, in order, without checkpoints, logs and the files of W&B."""
+
+    def hidden(path: Path) -> bool:
+        return any(part.startswith(".") or part == "wandb" for part in path.relative_to(folder).parts)
+
+    return [path for path in sorted(folder.rglob(pattern)) if not hidden(path)]
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a file that is no record, so that nothing is lost and its place is free."""
+    """Rename a file that is no record, so that its place is free and nothing is lost; return its new path."""
     for number in range(10_000):
         target = path.with_suffix(f".json.damaged{number or ''}")
         if not target.exists():
@@ -117,7 +117,7 @@ def set_aside(path: Path) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write to a temporary name, flush to disk, rename: a reader sees the old file or the new one, never half."""
+    """Write a file under a temporary name, flush it to disk, and rename it. A reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
