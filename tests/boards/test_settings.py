@@ -71,7 +71,7 @@ def test_a_strategy_on_some_scenarios_alone(tmp_path: Path) -> None:
         *(("digits-task", "ewc"), ("digits-task", "replay"), ("digits-class", "replay"))
     }
     assert load_board(str(tmp_path / "b.toml")).cells == 3
-    with pytest.raises(UsageError, match="runs ewc on digits-task alone"):
+    with pytest.raises(UsageError, match="runs ewc only on digits-task"):
         specs(tmp_path, board, strategies=("ewc",), scenarios=("digits-class",))
 
 

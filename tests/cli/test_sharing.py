@@ -114,7 +114,7 @@ def test_merging(ask: Ask, results: Path, tmp_path: Path) -> None:
     path.write_text(json.dumps(content))
     answer = ask("merge", results, "--out", "all")
     assert answer.code == 1
-    assert f"{path}: another result of this run is there, both are kept: R differs by up to " in answer.err
+    assert f"{path}: another result of this run is there; both are kept: R differs by up to " in answer.err
     assert "12 records read: 11 same, 1 conflict" in answer.err
     (beside,) = (tmp_path / "all").rglob("*.conflict-*")
     assert json.loads(beside.read_text())["accuracy"][-1][0] == 0.0

@@ -192,7 +192,7 @@ def test_formats_that_there_are_not(ask: Ask, board: Callable[..., Path], argume
         ({"tolerance": -0.01}, 5, "tolerance: Input should be greater than or equal to 0"),
         ({"value": float("nan")}, 4, "value: Input should be a finite number"),
         ({"value": float("inf")}, 4, "value: Input should be a finite number"),
-        ({"value": 98.6}, 4, "98.6 is no fraction; average_accuracy in per cent is to be divided by 100"),
+        ({"value": 98.6}, 4, "98.6 is no fraction; if average_accuracy is in per cent, divide it by 100"),
         ({"value": "0.9"}, 4, "value: Input should be a valid number"),
         ({"sauce": "A"}, 7, "no key of a target 'sauce'; did you mean 'source'"),
         ({"value": 0.3}, 1, "the same target stands above already"),
@@ -217,7 +217,7 @@ def test_a_target_where_the_board_does_not_run_its_strategy(ask: Ask, tmp_path: 
     (tmp_path / "b.toml").write_text(head + written())
     answer = ask("targets", "b.toml")
     assert answer.code == 2
-    assert "the board runs ewc on digits-task alone, not on digits-class" in answer.err
+    assert "the board runs ewc only on digits-task, not on digits-class" in answer.err
 
 
 def test_two_sources_may_tell_of_one_cell(board: Callable[..., Path]) -> None:

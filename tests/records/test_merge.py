@@ -114,7 +114,7 @@ def test_nothing_is_written_where_a_place_is_not_there(everything: Path, tmp_pat
     with pytest.raises(UsageError, match="no folder or file"):
         list(merge([everything, tmp_path / "none"], tmp_path / "all"))
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(UsageError, match=r"notes.txt: records lie in .json, .jsonl"):
+    with pytest.raises(UsageError, match=r"notes.txt: the name of a file of records ends in .json, .jsonl"):
         list(merge([everything, tmp_path / "notes.txt"], tmp_path / "all"))
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="choose another with --out"):

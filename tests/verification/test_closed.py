@@ -86,8 +86,8 @@ def test_another_scenario_is_outside(divide: Divide) -> None:
 @pytest.mark.parametrize(
     ("ranges", "line", "why"),
     [
-        ("[closed.ewc]\newc_lambda = 3\n", 5, "write a range, as [0.1, 1000], or a choice"),
-        ("[closed.ewc]\newc_lambda = []\n", 5, "write a range, as [0.1, 1000], or a choice"),
+        ("[closed.ewc]\newc_lambda = 3\n", 5, "write a range, such as [0.1, 1000], or a choice"),
+        ("[closed.ewc]\newc_lambda = []\n", 5, "write a range, such as [0.1, 1000], or a choice"),
         ("[closed.ewc]\newc_lambda = [5, 1]\n", 5, "the range [5, 1] is empty; did you mean [1, 5]?"),
         ("[closed]\newc = 3\n", 5, "closed.ewc: Input should be a valid dictionary"),
     ],

@@ -198,5 +198,5 @@ def test_nothing_to_verify(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=why):
             verify(place)
     (tmp_path / "table.csv").touch()
-    with pytest.raises(UsageError, match="records lie in"):
+    with pytest.raises(UsageError, match="the name of a file of records ends in"):
         verify(tmp_path / "table.csv")
