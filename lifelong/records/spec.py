@@ -99,13 +99,7 @@ class Validation(Strict):
 
 
 class Spec(Strict):
-    """The fully resolved specification of a run.
-
-    >>> choice = Choice(name="toy")
-    >>> spec = Spec(scenario=choice, strategy=Choice(name="naive"), model=choice, budget=Budget(), seed=0)
-    >>> spec.key[:8], spec.key == spec.model_copy(update={"seed": 1}).key
-    ('4eb800ec', False)
-    """
+    """The fully resolved specification of a run."""
 
     scenario: Choice
     strategy: Choice
@@ -121,7 +115,13 @@ class Spec(Strict):
 
     @property
     def key(self) -> str:
-        """The hash of the specification (64 hex digits). Runs with equal keys are the same run."""
+        """The hash of the specification (64 hex digits). Runs with equal keys are the same run.
+
+        >>> choice = Choice(name="toy")
+        >>> spec = Spec(scenario=choice, strategy=Choice(name="naive"), model=choice, budget=Budget(), seed=0)
+        >>> spec.key[:8], spec.key == spec.model_copy(update={"seed": 1}).key
+        ('4eb800ec', False)
+        """
         return hashlib.sha256(self.canonical.encode()).hexdigest()
 
     @model_serializer(mode="wrap")
