@@ -57,6 +57,3 @@ class Check:
 def check(name: str, expected: str, *, vital: bool = False) -> Callable[[Callable[[Subject], Answer]], Check]:
     """Make a function `(subject) -> Answer` a check."""
     return lambda look: Check(name, expected, look, vital)
-
-
-__all__ = ["PASSED", "Answer", "Check", "Verdict", "check", "failed", "not_applicable", "note"]

@@ -175,6 +175,3 @@ def hints(strategy: Strategy) -> list[str]:
     if unsaid := [name for name in strategy.parameters if f"{name}:" not in strategy.description]:
         found.append(f"its docstring does not tell what {', '.join(unsaid)} {'is' if len(unsaid) == 1 else 'are'}")
     return found
-
-
-__all__ = ["CHECKS", "SCENARIOS", "TOYS", "Report", "Result", "check", "hints"]

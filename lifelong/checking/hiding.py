@@ -84,11 +84,3 @@ def _changed(before: list[Tensor], after: list[Tensor]) -> str:
         return f"its outputs have the shape {tuple(other.shape)} instead of {tuple(one.shape)}"
     samples = int((one.argmax(dim=1) != other.argmax(dim=1)).sum())
     return f"it answers otherwise on {samples} of {len(one)} samples" if samples else "its outputs are others"
-
-
-__all__ = [
-    "answers_without_boundaries",
-    "answers_without_test_labels",
-    "learns_without_test_sets",
-    "learns_without_the_future",
-]

@@ -40,6 +40,3 @@ def _inside(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"[{index}]", held) for index, held in enumerate(value))
     else:
         yield from ((f".{name}", held) for name, held in getattr(value, "__dict__", {}).items())
-
-
-__all__ = ["unpicklable"]

@@ -104,6 +104,3 @@ def _reason(said: str) -> str:
     """Why a checkpoint was not taken, of the sentence that says so."""
     found = re.search(r"\((.*)\)", said)
     return found[1] if found else said.strip()
-
-
-__all__ = ["evaluation_changes_nothing", "seeds_differ", "seeds_repeat", "survives_a_resume"]

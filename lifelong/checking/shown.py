@@ -89,6 +89,3 @@ def _data(report: Report) -> dict[str, Any]:
             for one in report.results
         ],
     }
-
-
-__all__ = ["as_json", "print_report"]

@@ -146,6 +146,3 @@ class Subject:
             trial.advance([position])
         meter = trial.progress.meter
         return meter.steps, meter.samples
-
-
-__all__ = ["OTHER_SEED", "SEED", "Subject"]

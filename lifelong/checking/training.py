@@ -68,6 +68,3 @@ def keeps_the_budget(subject: Subject) -> Answer:
         if ours > MUCH * theirs
     ]
     return note(f"it takes {' and '.join(more)}; boards show what training costs") if more else PASSED
-
-
-__all__ = ["is_built", "keeps_the_budget", "learns", "trains"]

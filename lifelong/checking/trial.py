@@ -188,6 +188,3 @@ def _apart(name: str, one: Tensor | None, other: Tensor | None) -> tuple[float, 
 def same(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors are equal; what is not a number equals itself."""
     return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
-
-
-__all__ = ["Answers", "Trial", "Weights", "difference", "elsewhere", "first_difference", "same", "weights_of"]

@@ -89,6 +89,3 @@ def relabelled(y: Tensor, everywhere: Sequence[Samples]) -> Tensor:
         classes = torch.unique(torch.cat([samples.y for samples in everywhere]))
     following: Tensor = classes[(torch.searchsorted(classes, y) + 1) % len(classes)]
     return following
-
-
-__all__ = ["Change", "misplaced_tests", "other_future", "other_test_labels", "other_tests", "relabelled", "twin"]

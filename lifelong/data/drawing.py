@@ -53,6 +53,3 @@ class Draws(Iterator[list[Tensor]]):
 
     def __next__(self) -> list[Tensor]:
         return self.reader.batch(torch.randperm(len(self.reader))[: self.size].tolist())
-
-
-__all__ = ["Draws", "Reader"]

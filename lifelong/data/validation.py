@@ -31,6 +31,3 @@ def validating(benchmark: CLScenario, experiences: int | None = None) -> CLScena
     made.outputs = 1 + max(classes)
     made.data_sha256 = getattr(benchmark, "data_sha256", None)
     return made
-
-
-__all__ = ["validating"]

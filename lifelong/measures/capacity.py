@@ -55,6 +55,3 @@ def _classifiers(model: nn.Module) -> set[str]:
         if isinstance(module, IncrementalClassifier | MultiHeadClassifier)
         for inner, _ in module.named_modules()
     }
-
-
-__all__ = ["Size", "measure"]

@@ -110,6 +110,3 @@ def _check(raised: Sequence[int], drifts: Sequence[Drift], steps: int, window: i
         raise UsageError(f"a drift ends at step {drifts[-1].end} of a stream of {steps}")
     if raised and not 0 <= raised[0] <= raised[-1] <= steps:
         raise UsageError(f"alarms from step {raised[0]} to {raised[-1]} are not all within a stream of {steps}")
-
-
-__all__ = ["WINDOW", "Detection", "Drift", "DriftKind", "detection"]

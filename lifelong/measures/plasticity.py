@@ -273,15 +273,3 @@ def _integration(
         "gradient_norm_newborn": float(norm[new].mean()),
         "gradient_norm_incumbent": float(norm[~new].mean()),
     }
-
-
-__all__ = [
-    "dormant",
-    "dormant_redo",
-    "effective_rank",
-    "gradient_norm",
-    "inspect",
-    "mean_magnitude",
-    "mutually_frozen",
-    "stable_rank",
-]

@@ -18,5 +18,3 @@ class SquaredError(nn.Module):
 
 CRITERIA: Mapping[str, type[nn.Module]] = {"cross-entropy": nn.CrossEntropyLoss, "squared error": SquaredError}
 """By the name that a scenario gives."""
-
-__all__ = ["CRITERIA", "SquaredError"]

@@ -34,6 +34,3 @@ class Given:
     def _keep(self, module: nn.Module, given: tuple[Any, ...]) -> None:
         del module
         self._value = given[0]
-
-
-__all__ = ["Given"]

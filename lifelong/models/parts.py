@@ -71,6 +71,3 @@ def _width(features: nn.Module, x: torch.Tensor) -> int:
     for module, was in training.items():
         module.training = was
     return width
-
-
-__all__ = ["Parts", "outputs_of", "parts_of"]

@@ -19,6 +19,3 @@ def is_end(experience: Any, which: Literal["first", "last"]) -> bool:
     """
     is_part = isinstance(experience, OnlineCLExperience) and experience.access_task_boundaries
     return not is_part or bool(getattr(experience, f"is_{which}_subexp"))
-
-
-__all__ = ["is_end", "tells_boundaries"]

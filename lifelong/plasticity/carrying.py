@@ -201,5 +201,3 @@ _KNOWN: dict[type, Callable[[Any, CarriedWeights], None]] = {
     EarlyStoppingPlugin: _carry_early_stopping,
     FromScratchTrainingPlugin: _carry_from_scratch,
 }
-
-__all__ = ["CarriedWeights", "carry_plugins"]

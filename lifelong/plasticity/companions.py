@@ -37,6 +37,3 @@ def check_companions(strategy: Any) -> None:
         known = next((reason for kind, reason in _REFUSED.items() if isinstance(plugin, kind)), None)
         if reason := getattr(plugin, "cannot_follow", known):
             raise UsageError(f"Plasticity does not work beside {type(plugin).__name__}: {reason}")
-
-
-__all__ = ["check_companions"]

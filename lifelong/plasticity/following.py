@@ -54,6 +54,3 @@ def renamed_keys(values: Mapping[str, Value], change: Change) -> dict[str, Value
 
 def _module(tensor: str) -> str:
     return tensor.rpartition(".")[0]
-
-
-__all__ = ["carry_units", "renamed", "renamed_keys", "twins"]

@@ -35,8 +35,7 @@ import torch
 from torch import Tensor
 
 from lifelong.errors import UsageError, unknown
-from lifelong.plasticity.amounts import Schedule
-from lifelong.plasticity.amounts import check_share as check_share  # strategies import it from here
+from lifelong.plasticity.amounts import Schedule, check_share
 from lifelong.plasticity.candidates import free_units, live_synapses
 from lifelong.plasticity.following import renamed_keys
 from lifelong.plasticity.moment import Moment

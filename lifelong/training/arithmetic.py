@@ -31,6 +31,3 @@ def arithmetic(device: str) -> Iterator[None]:
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(threads)
-
-
-__all__ = ["arithmetic"]

@@ -100,6 +100,3 @@ class _Scale(SupervisedPlugin):
             {layer: final[layer] for layer in self.first if layer in final},
             {layer: self.total[layer] / self.steps for layer in self.first},
         )
-
-
-__all__ = ["DryRun", "Widths", "changers"]

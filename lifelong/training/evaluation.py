@@ -74,6 +74,3 @@ def sample(experiences: Sequence[CLExperience], most: int) -> tuple[Tensor, Tens
             batches.append(Reader(experience.dataset).batch(positions))
     x, y, task_labels = (torch.cat(column) for column in zip(*batches, strict=True))
     return x, y, task_labels
-
-
-__all__ = ["evaluate", "listen", "sample"]

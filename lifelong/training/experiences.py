@@ -13,6 +13,3 @@ def train(strategy: SupervisedTemplate, experiences: Sequence[CLExperience], *, 
     # a lone experience is passed as such: some strategies treat a list as one more level of nesting
     given = experiences[0] if len(experiences) == 1 else experiences
     strategy.train(given, **({"shuffle": False} if in_order else {}))
-
-
-__all__ = ["train"]

@@ -40,6 +40,3 @@ class Limit(SupervisedPlugin):
 
     def _spent(self, meter: Meter) -> int:
         return meter.steps if self.budget.iterations else meter.training_macs
-
-
-__all__ = ["ENDLESS", "Limit"]

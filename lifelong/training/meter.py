@@ -92,6 +92,3 @@ def meter_of(strategy: Any) -> Meter:
     meter = Meter()
     strategy.plugins.insert(0, meter)
     return meter
-
-
-__all__ = ["Meter", "meter_of"]

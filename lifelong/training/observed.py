@@ -54,6 +54,3 @@ def newborn(since: Iterable[tuple[Any, int]]) -> Mapping[str, Tensor] | None:
         if bool((births >= max(step, 1)).any())
     }
     return masks or None
-
-
-__all__ = ["clocks", "events_of", "finite", "newborn"]

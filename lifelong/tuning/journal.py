@@ -43,6 +43,3 @@ def _is_whole(line: bytes) -> bool:
     except ValueError:
         return False
     return line.endswith(b"\n")
-
-
-__all__ = ["study_in"]

@@ -92,6 +92,3 @@ def _example(strategy: Strategy) -> str:
     name, default = numbers[0].name, numbers[0].default
     low = max(1, default // 10) if is_whole(numbers[0].annotation) else default / 10
     return f"write what it may be on the board, as\n[closed.{strategy.name}]\n{name} = [{low:g}, {default * 10:g}]"
-
-
-__all__ = ["DECADES", "Space", "is_whole", "space_of"]

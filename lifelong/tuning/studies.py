@@ -87,6 +87,3 @@ def _checked(scenario: Scenario) -> Scenario:
     if scenario.criterion != "cross-entropy" or scenario.scored != "all":
         raise UsageError(f"{scenario.name} has no average accuracy after its last experience; leave it out")
     return scenario
-
-
-__all__ = ["studies_of"]

@@ -113,6 +113,3 @@ def _score(record: Record) -> float:
     R = record.matrix()
     assert R is not None
     return float(RUN_METRICS["average_accuracy"](record, R))
-
-
-__all__ = ["Parameters", "Study"]

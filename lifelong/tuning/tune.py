@@ -48,6 +48,3 @@ def _there(job: Job) -> Record | None:
     except (OSError, ValueError):
         return None
     return record if record.key == job.spec.key else None
-
-
-__all__ = ["tune"]

@@ -1,4 +1,4 @@
-"""Networks that grow a column for each task, and networks whose weights are shared out among tasks."""
+"""Networks with a column for each task, with weights shared out among tasks, and with a classifier set aside (CWR*)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from avalanche.models import PNN, MultiHeadClassifier, avalanche_forward
 from avalanche.models.packnet import PackNetModel, PackNetModule, PackNetPlugin, WeightAndBiasPackNetModule
 from avalanche.models.pnn import PNNColumn, PNNLayer
+from avalanche.training.plugins import CWRStarPlugin
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 
@@ -172,3 +173,17 @@ class WorkingPackNet(PackNetPlugin):
 
     def _hold(self, model: WorkingPackNetModel) -> None:
         self._held = [(layer, layer.wrappee.weight.detach().clone()) for layer in model.packed()]
+
+
+class WorkingCWRStar(CWRStarPlugin):
+    """CWR* without a bias in its layer, as the authors' networks are.
+
+    Fault: weights are consolidated, but biases stay as the last experience left them, in favour of its classes. Here
+    they are zero.
+    """
+
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        super().before_training_exp(strategy, **kwargs)
+        bias = self.get_cwr_layer().bias
+        if bias is not None:
+            bias.requires_grad_(False).zero_()

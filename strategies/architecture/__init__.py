@@ -78,7 +78,7 @@ def cwr_star(setup: Setup) -> SupervisedTemplate:
     a pretrained network; here the features are those of the first experience alone. The classifier has no bias, as in
     the authors' code.
     """
-    from lifelong.workarounds.regularization import WorkingCWRStar
+    from lifelong.workarounds.architecture import WorkingCWRStar
 
     return setup.naive(WorkingCWRStar(setup.model))
 
@@ -100,7 +100,7 @@ def ar1(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> Superv
         si_lambda: weight of half the penalty on the features; the default is that of `si`, and was not searched for.
         eps: damping of the importance where a weight hardly moved.
     """
-    from lifelong.workarounds.regularization import WorkingCWRStar
+    from lifelong.workarounds.architecture import WorkingCWRStar
 
     from ..regularization.synaptic_intelligence import SynapticIntelligence
 

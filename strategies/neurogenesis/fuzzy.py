@@ -8,7 +8,7 @@ import numpy as np
 import skfuzzy
 
 from lifelong.plasticity import Moment
-from lifelong.plasticity.selection import check_share
+from lifelong.plasticity.amounts import check_share
 
 ACCURACY = {"low": (0.0, 0.0, 0.5), "medium": (0.0, 0.5, 1.0), "high": (0.5, 1.0, 1.0)}
 DROP = {"none": (0.0, 0.0, 0.1), "small": (0.0, 0.1, 0.2), "large": (0.1, 0.2, 0.2)}

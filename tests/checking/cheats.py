@@ -29,7 +29,7 @@ class Honest(SupervisedPlugin):
 def honest(setup: Setup, mem_size: int = 12):
     """Replay, with noise before each experience.
 
-    Parameters:
+    Args:
         mem_size: samples in the memory.
     """
     return setup.naive(Honest(), ReplayPlugin(mem_size))

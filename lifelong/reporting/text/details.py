@@ -18,7 +18,7 @@ from lifelong.reporting.text.table import Column, Report, Row, Table
 APART = ("parameters", "claims", "targets", "description", "summary", "title")
 """What has a place of its own, above or below the facts."""
 
-SECTION = re.compile(r"\n*^(?:Args|Parameters):\n((?:[ \t]+.*\n?|\n)*)", re.MULTILINE)
+SECTION = re.compile(r"\n*^Args:\n((?:[ \t]+.*\n?|\n)*)", re.MULTILINE)
 """The section of a docstring that explains parameters."""
 
 EXPLAINED = re.compile(r"((?:\w+, )*\w+): (.*)", re.DOTALL)

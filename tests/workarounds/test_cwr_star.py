@@ -15,7 +15,7 @@ from lifelong.data.images import ImageData, Samples
 from lifelong.data.streams import StreamKind, make_benchmark
 from lifelong.models import build_model
 from lifelong.records.spec import Budget
-from lifelong.workarounds.regularization import WorkingCWRStar
+from lifelong.workarounds.architecture import WorkingCWRStar
 
 CLASSES = 6
 BUDGET = Budget(epochs=2, batch_size=4, eval_batch_size=3)
