@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
 from itertools import groupby
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -128,4 +129,6 @@ def _log_to(path: Path) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a crash takes along what is not written yet
     faulthandler.enable()
