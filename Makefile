@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCHMARKS := tests/benchmarks
-SOURCES := lifelong strategies scenarios leaderboards tests
+SOURCES := lifelong strategies scenarios leaderboards docs tests
 
 # What `make demo` shows of the board beside its floor and ceiling.
 DEMO ?= replay ewc er-ace dropin dropin-replay thaw sleep-consolidation continual-backprop random-reset matched-final
@@ -12,6 +12,9 @@ DEMO ?= replay ewc er-ace dropin dropin-replay thaw sleep-consolidation continua
 # Test processes; each loads torch and Avalanche, and computes on one thread, as a run does.
 JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+# Where `make docs-serve` shows the documentation.
+PORT ?= 8000
 
 # The first Python that is new enough; `make PYTHON=...` takes another.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -21,7 +24,7 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test test-fast bench baselines lock clean
+.PHONY: help install demo check test test-fast docs docs-serve bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,21 +45,23 @@ test: install ## Run every test; `make test JOBS=4` takes more processes
 test-fast: install ## Run the tests that take seconds
 	$(PYTEST) -m "not slow"
 
+docs: install ## Build the documentation in build/docs; a link that leads nowhere fails
+	@# a page is read again where it changed: what was wrong with it must not be forgotten
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs || { rm -rf build/doctrees; exit 1; }
+	@echo "build/docs/index.html"
+
+docs-serve: docs ## Show the documentation at http://localhost:8000; `make docs-serve PORT=8001` takes another port
+	$(BIN)/python -m http.server --bind localhost --directory build/docs $(PORT)
+
 bench: install ## Measure speed, on an otherwise idle machine
 	$(BIN)/python -m pytest $(BENCHMARKS) -q -s
-
-baselines: install ## Write the README's table of baselines anew, from the registry and the published records
-	@mkdir -p build
-	$(BIN)/lifelong baselines --format md --output build/baselines.md
-	awk '/^<!-- baselines -->/ { print; while ((getline line < "build/baselines.md") > 0) print line; within = 1 } \
-		/^<!-- \/baselines -->/ { within = 0 } !within' README.md > build/README.md && mv build/README.md README.md
 
 lock: install ## Write requirements.lock from pyproject.toml; `make lock ARGS=--upgrade` takes the newest versions
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --no-annotate --no-header \
 		--override overrides.in pyproject.toml -o requirements.lock $(ARGS)
 
 clean: ## Remove .venv and everything that is built; records stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/generated *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

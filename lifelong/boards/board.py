@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -135,7 +136,9 @@ class Board(Strict):
         there = info.data.get("strategies", [])
         for name in (name for claim in claims for name in claim[:2]):
             if there and name.partition(" (")[0] not in there:
-                raise ValueError(f"a claim about {name!r}, which the board's strategies do not name")
+                raise ValueError(
+                    f"a claim about {name!r}, which the board's strategies do not name; write it as they do"
+                )
         return claims
 
     @field_validator("on")
@@ -189,15 +192,8 @@ def load_board(reference: str) -> Board:
         raise UsageError(f"{file} is not TOML: {error}") from None
     except RecursionError:
         raise UsageError(f"{file} is nested too deeply") from None
-    for kind in ("scenarios", "strategies"):
-        if kind in content:
-            content[kind] = _all_beside(file, content[kind])
-    if isinstance(content.get("on"), dict):
-        content["on"] = {_beside(file, name): _all_beside(file, where) for name, where in content["on"].items()}
-    if isinstance(content.get("targets"), list):
-        content["targets"] = [_target_beside(file, target) for target in content["targets"]]
     try:
-        return Board.model_validate({"name": file.stem, **content})
+        return Board.model_validate({"name": file.stem, **_placed(file, content)})
     except ValidationError as error:
         detail = error.errors()[0]
         raise UsageError(f"{file}{_line(text, detail['loc'])}: {_told(detail)}") from None
@@ -217,12 +213,25 @@ def _told(detail: Any) -> str:
     return f"{key}: {detail['msg'].removeprefix('Value error, ')}"
 
 
+def _placed(file: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a board's content, where each `mine.py:name` that lies beside the board says so."""
+    placed = dict(content)
+    for kind in ("scenarios", "strategies"):
+        if kind in placed:
+            placed[kind] = _all_beside(file, placed[kind])
+    if isinstance(placed.get("on"), dict):
+        placed["on"] = {_beside(file, name): _all_beside(file, where) for name, where in placed["on"].items()}
+    for kind, place in (("claims", _all_beside), ("targets", _target_beside)):
+        if isinstance(placed.get(kind), list):
+            placed[kind] = [place(file, one) for one in placed[kind]]
+    return placed
+
+
 def _beside(file: Path, name: Any) -> Any:
     """Put the board's folder before `mine.py:name` where that file lies beside the board."""
-    path, colon, entry = str(name).rpartition(":")
-    if colon and path.endswith(".py") and (file.parent / path).is_file():
-        return f"{file.parent / path}:{entry}"
-    return name
+    path, colon, entry = str(name).partition(".py:")
+    beside = file.parent / f"{path}.py"
+    return f"{beside}:{entry}" if colon and beside.is_file() else name
 
 
 def _all_beside(file: Path, names: Any) -> Any:

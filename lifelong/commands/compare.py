@@ -104,15 +104,27 @@ def _pairs(contests: Sequence[Contest], chosen: Sequence[str] | None, metrics: S
 
 def _entrant(name: str, contests: Sequence[Contest]) -> str:
     """The label that a person means: itself, or the only one of a strategy; a user's own by its `file.py:name` too."""
-    from lifelong.registry import strategies
-    from lifelong.reporting.statistics.scores import all_labels, labels_of
+    from lifelong.reporting.statistics.scores import all_labels
 
-    labels = _of_file(strategies.get(name), contests) if ".py:" in name else labels_of(name, contests)
+    labels = _labels(name, contests)
     if len(labels) > 1:
         raise UsageError(f"{name!r} stands on the board several times: write {' or '.join(map(repr, labels))}")
     if not labels:
         raise unknown("strategy among the records", name, all_labels(contests))
     return labels[0]
+
+
+def _labels(name: str, contests: Sequence[Contest]) -> list[str]:
+    """The labels that a name may mean; the name may be `file.py:name`, and may have parameters in brackets."""
+    from lifelong.registry import strategies
+    from lifelong.reporting.statistics.scores import labels_of
+
+    reference, bracket, parameters = name.partition(" (")
+    if ".py:" not in reference:
+        return labels_of(name, contests)
+    strategy = strategies.get(reference)
+    own = _of_file(strategy, contests)
+    return [label for label in labels_of(f"{strategy.name}{bracket}{parameters}", contests) if label in own]
 
 
 def _of_file(strategy: Strategy, contests: Sequence[Contest]) -> list[str]:
@@ -150,7 +162,6 @@ def _order(contests: Sequence[Contest], metrics: Iterable[str]) -> Order:
 
 def _claims(contests: Sequence[Contest], board: Board, metrics: Sequence[str], form: Form) -> Report:
     """Compare both sides of each claim of a board that has records of them."""
-    from lifelong.reporting.statistics.scores import labels_of
     from lifelong.reporting.text.claims import claims_report
 
     if not board.claims:
@@ -159,7 +170,7 @@ def _claims(contests: Sequence[Contest], board: Board, metrics: Sequence[str], f
         )
     claims = {}
     for strategy, control, claim in board.claims:
-        first, second = labels_of(strategy, contests), labels_of(control, contests)
+        first, second = _labels(strategy, contests), _labels(control, contests)
         if len(first) == len(second) == 1:
             claims[first[0], second[0]] = claim
         else:

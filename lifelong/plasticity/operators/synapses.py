@@ -58,8 +58,8 @@ class PruneSynapses(_OfSynapses):
 class CreateSynapses(_OfSynapses):
     """Creates pruned synapses again, with the weight zero, so that the network's function stays the same at first.
 
-    The selection chooses among pruned synapses. For example, RigL takes those with the largest |gradient|, which pruned
-    synapses have too (Evci et al. 2020, arXiv:1911.11134), and SET draws them at random (Mocanu et al. 2018). A
+    The selection chooses among pruned synapses. For example, RigL takes those with the largest `|gradient|`, which
+    pruned synapses have too (Evci et al. 2020, arXiv:1911.11134), and SET draws them at random (Mocanu et al. 2018). A
     `target` is the share of synapses that are alive.
     """
 

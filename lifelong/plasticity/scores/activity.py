@@ -61,14 +61,14 @@ _FORMS: dict[str, _Form] = {
 class Contribution(MeanOfUnits):
     """Scores a unit by its utility in continual backpropagation: a running mean over updates, corrected by its age.
 
-    Here h is the unit's activation, and h' its running mean with the same decay and correction; |h| and |h - h'| are
-    means over the batch. out and in are the absolute weights of its fan-out and fan-in:
+    Here h is the unit's activation, and h' its running mean with the same decay and correction; `|h|` and `|h - h'|`
+    are means over the batch. out and in are the absolute weights of its fan-out and fan-in:
 
-    - `raw`: |h| sum(out), as in the paper (Dohare et al. 2024, Nature 632, Algorithm 1);
-    - `mean-corrected`: |h - h'| mean(out), `zero_contribution` in the authors' code;
-    - `adaptable`: |h - h'| mean(out) / mean(in), `adaptable_contribution` in that code. The configurations of the
+    - `raw`: `|h| sum(out)`, as in the paper (Dohare et al. 2024, Nature 632, Algorithm 1);
+    - `mean-corrected`: `|h - h'| mean(out)`, `zero_contribution` in the authors' code;
+    - `adaptable`: `|h - h'| mean(out) / mean(in)`, `adaptable_contribution` in that code. The configurations of the
       published MNIST and ImageNet experiments use it, unlike the paper;
-    - `feature by input`: |h - h'| / mean(in);
+    - `feature by input`: `|h - h'| / mean(in)`;
     - `adaptation`: 1 / mean(in);
     - `weight`: mean(out).
 

@@ -36,7 +36,7 @@ class GradientNorm(MeanOfUnits):
 
 @dataclass
 class Taylor(MeanOfUnits):
-    """Scores a unit by the sum of |gradient x weight| over its fan-in; at least 0.
+    """Scores a unit by the sum of `|gradient x weight|` over its fan-in; at least 0.
 
     To first order, this is how much the loss changes if its weights are taken out one by one. It follows Molchanov et
     al. (2019, arXiv:1906.10771), who sum squares; to sum absolute values is our choice. Biases do not count.
@@ -83,7 +83,7 @@ class SynapseGradient(MeanOfSynapses):
 
 @dataclass
 class SynapseTaylor(MeanOfSynapses):
-    """Scores a synapse by |gradient x weight|: to first order, how much the loss changes if it is removed.
+    """Scores a synapse by `|gradient x weight|`: to first order, how much the loss changes if it is removed.
 
     This is the connection sensitivity of SNIP (Lee et al. 2019, arXiv:1810.02340), up to a constant factor.
 

@@ -15,7 +15,9 @@ from lifelong.plasticity.scores.base import UnitScore
 
 @dataclass
 class Redundancy(UnitScore):
-    """Scores a unit by 1 - (its largest |correlation| with another unit), in [0, 1]; 0 if another unit does the same.
+    """Scores a unit by one minus its largest absolute correlation with another unit, in [0, 1].
+
+    The score is 0 where another unit does the same.
 
     `Below(Redundancy(), 0.05)` selects units that correlate by .95 or more with another one. It selects both units of a
     pair, so use `Merge`, or remove one at a time (`Lowest(Redundancy(), count=1)`). Anticorrelated units count as well,

@@ -21,7 +21,7 @@ class Trace(UnitScore):
     Munro: the mean of c (c - theta), where theta is the running mean of c.
 
     The publication is about spiking networks, where c is a decaying trace of spikes. Three things are our choice. c is
-    |activation| here, at every sample and place. E and B are means since a unit's birth, where the publication's code
+    `|activation|` here, at every sample and place. E and B are means since a unit's birth, where the publication's code
     has sums; minmax makes them the same. The presynaptic activity, by which that code multiplies each sample of B, is
     left out. In a layer whose units are all used alike, every score is 0.
     """

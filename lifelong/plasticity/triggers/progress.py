@@ -13,7 +13,7 @@ from lifelong.plasticity.triggers.periods import Measured
 
 @dataclass
 class Converged(Measured):
-    """Fires when the loss has stopped changing: |L_e - L_{e-1}| < delta.
+    """Fires when the loss has stopped changing: `|L_e - L_{e-1}| < delta`.
 
     This is Eq. 1 of dropin (Li et al. 2025, arXiv:2503.21419). The paper does not say how large delta is, and does not
     smooth L. Both are our choice, because the raw difference of two epochs fires on noise. L is an exponential mean

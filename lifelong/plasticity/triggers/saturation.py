@@ -200,7 +200,7 @@ class Dormant(_OfIdle):
 
     There are two definitions, which give different numbers:
 
-    - by `activation`, as in ReDo (Sokar et al. 2023): mean |a| <= threshold x (mean of mean |a| over the layer);
+    - by `activation`, as in ReDo (Sokar et al. 2023): `mean |a| <= threshold x (mean of mean |a| over the layer)`;
     - by `firing`, as in Dohare et al. (2024): the share of samples on which the unit is active (not exactly 0) <
       threshold. It is refused for units that are always active, such as those of tanh.
 

@@ -74,7 +74,7 @@ def insert_layer(
 
     Args:
         structure: the structure whose network is changed.
-        after: the module's name; it returns shape (n, units), (n, ..., units) or (n, units, *spatial).
+        after: the module's name; it returns shape `(n, units)`, `(n, ..., units)` or `(n, units, *spatial)`.
         hidden: how many units a residual layer has, at least 1; None for an identity layer.
         activation: a name in `torch.nn`; by default ReLU for a residual layer, else as said above.
         dim: along which dimension of the module's output the units lie: 1, or -1 for the last.

@@ -24,8 +24,8 @@ Residuals = Mapping[str, Tensor]
 class ResidualFit(Initialiser):
     """Trains units to covary with what the network still gets wrong (Fahlman & Lebiere 1990, cascade correlation).
 
-    One unit after the other: the fan-in of a pool of candidates ascends S = sum over outputs o of |sum over patterns p
-    of (V_p - mean V)(E_po - mean E_o)|, where V is the candidate's activation and E the residual; the candidate with
+    One unit after the other: the fan-in of a pool of candidates ascends `S = sum over outputs o of |sum over patterns p
+    of (V_p - mean V)(E_po - mean E_o)|`, where V is the candidate's activation and E the residual; the candidate with
     the largest S stays. In a convolution patterns are samples and places, and S has a term for each entry of the
     kernel.
 

@@ -1,9 +1,10 @@
-"""The README's examples, run as they stand."""
+"""The examples of the README and of the documentation, run as they stand."""
 
 from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -18,32 +19,51 @@ from lifelong.records.store import Store
 
 InHere = Callable[..., tuple[int, str, str]]
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-FILES = {
-    match["name"]: match["code"]
-    for match in re.finditer(r"```(?:python|toml)\n# (?P<name>\S+)\n(?P<code>.*?)```", README, flags=re.DOTALL)
-}
-COMMANDS = [
-    line.removeprefix("$ lifelong ").partition(" #")[0]
-    for line in README.splitlines()
-    if line.startswith("$ lifelong ")
-    if "tune" not in line  # takes hours; its own tests run it on the toy
-]
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXT = "\n".join(
+    page.read_text(encoding="utf-8")
+    for page in PAGES
+    if not {"generated", "generate"} & set(page.relative_to(ROOT).parts)
+)
+
+
+def shown_files() -> dict[str, str]:
+    """The files that the pages show, by name; a part that goes on with one says so."""
+    files: dict[str, str] = {}
+    for match in re.finditer(r"```(?:python|toml)\n# (\S+\.\w+)( \(continued\))?\n(.*?)```", TEXT, flags=re.DOTALL):
+        name, continued, code = match.groups()
+        assert (name in files) == bool(continued), f"{name} is shown twice"
+        files[name] = files.get(name, "") + code
+    return files
+
+
+FILES = shown_files()
+COMMANDS = list(
+    dict.fromkeys(
+        line.removeprefix("$ lifelong ").partition(" #")[0].strip()
+        for line in TEXT.splitlines()
+        if line.startswith("$ lifelong ")
+        if "tune" not in line  # takes hours; its own tests run it on the toy
+    )
+)
+AFTER_A_RUN = re.compile(r"(board|compare|page) .*(question\.toml|frozen\.py)")
+"""Commands that show the records of a reader's own run."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that the README shows."""
+    """A folder with the files that the pages show."""
     path = tmp_path_factory.mktemp("readme")
     for name, code in FILES.items():
         (path / name).write_text(code)
-    (path / "leaderboards").symlink_to(Path(__file__).parents[1] / "leaderboards")
+    (path / "leaderboards").symlink_to(ROOT / "leaderboards")
     return path
 
 
 @pytest.fixture(scope="module")
 def after_a_run(folder: Path) -> Path:
-    """The same folder with the records that the README's runs leave, here those that are published."""
+    """The same folder with the records that the runs of the pages leave, here those that are published."""
     published = Published(folder / "leaderboards" / "results" / "digits-v1.jsonl.gz", "digits-v1")
     for out in ("results", "machine-a/results", "machine-b/results"):
         for record in published.load()[0].values():
@@ -129,7 +149,10 @@ def test_the_network_grows_is_pruned_and_saved_without_avalanche(folder: Path) -
     assert (folder / "blueprint.json").exists()
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if not re.match("run|wandb|.* --rerun", command)])
+@pytest.mark.parametrize(
+    "command",
+    [command for command in COMMANDS if not (re.match("run|wandb|.* --rerun", command) or AFTER_A_RUN.match(command))],
+)
 @pytest.mark.usefixtures("after_a_run")
 def test_commands_that_only_look_succeed(in_here: InHere, command: str) -> None:
     code, _, err = in_here(*shlex.split(command))
@@ -142,3 +165,26 @@ def test_commands_that_run_can_be_planned(in_here: InHere, command: str) -> None
     code, out, err = in_here(*shlex.split(planned))
     assert code == 0, err
     assert "missing" in out
+
+
+@pytest.mark.parametrize("name", ["growing_rule.py", "frozen_script.py", "wine_script.py", "own_network.py"])
+def test_scripts_run(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(folder)
+    runpy.run_path(name, run_name="__main__")
+
+
+@pytest.mark.slow
+def test_the_tutorials_end_in_a_board(folder: Path, in_here: InHere) -> None:
+    done = lifelong(folder, "run", "question.toml", "--seeds", "0,1", "--set", "budget.epochs=1", "--wandb", "off")
+    assert done.returncode == 0, done.stderr
+    for strategy in ("frozen-features", "frozen-replay"):
+        assert len(accuracies(folder, strategy)) == 6
+    arguments = ("--strategy", "frozen.py:frozen_features", "--scenario", "digits-class", "--seeds", "0")
+    done = lifelong(folder, "run", "digits-v1", *arguments, "--wandb", "off")
+    assert done.returncode == 0, done.stderr
+    shown = [command for command in COMMANDS if AFTER_A_RUN.match(command)]
+    assert len(shown) == 4
+    for command in shown:
+        more = ["--set", "budget.epochs=1", "--seeds", "0,1"] if "question" in command else []
+        code, _, err = in_here(*shlex.split(command), *more)
+        assert code == 0, err
