@@ -43,7 +43,7 @@ def try_out(jobs: Sequence[Job], connection: Connection) -> None:
 
 
 def _build_each(jobs: Sequence[Job]) -> None:
-    from lifelong.training.setup import build_benchmark, prepare
+    from lifelong.training.prepare import build_benchmark, prepare
 
     kinds = {job.spec.model_copy(update={"seed": 0}).key: job for job in reversed(jobs)}
     for _, group in groupby(sorted(kinds.values(), key=lambda job: job.spec.setting), lambda job: job.spec.setting):

@@ -14,7 +14,7 @@ from avalanche.training.templates import SupervisedTemplate
 from lifelong.errors import UsageError
 from lifelong.plasticity.plugin import Plasticity
 from lifelong.seeds import untouched_generators
-from lifelong.training.experiences import train
+from lifelong.training.train import train
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from lifelong.training import checkpoint
 from lifelong.training.arithmetic import arithmetic
 from lifelong.training.checkpoint import Progress
 from lifelong.training.evaluation import evaluate, sample
-from lifelong.training.experiences import train
+from lifelong.training.events import clocks, events_of, finite, newborn
 from lifelong.training.job import Job
 from lifelong.training.meter import Meter, meter_of
-from lifelong.training.observed import clocks, events_of, finite, newborn
-from lifelong.training.setup import Prepared, build_benchmark, prepare
+from lifelong.training.prepare import Prepared, build_benchmark, prepare
+from lifelong.training.train import train
 
 Report = Callable[[int, int], None]
 """Told before each experience how many are done, and of how many."""
