@@ -1,4 +1,4 @@
-"""Collating without a look at each sample: of batches that are already whole, and of what Avalanche appends to samples.
+"""How torch collates a batch that is whole already, and how values that Avalanche appends to samples become a tensor.
 
 A batch of resident images is read in one piece. `Batch` hands it to torch so that `default_collate` takes it as it is,
 and any other collating function still finds single samples in it.

@@ -9,7 +9,13 @@ from avalanche.training.templates import SupervisedTemplate
 
 
 def train(strategy: SupervisedTemplate, experiences: Sequence[CLExperience], *, in_order: bool) -> None:
-    """Train on some experiences, with their samples in the order that they have or shuffled at each epoch."""
-    # a lone experience is passed as such: some strategies treat a list as one more level of nesting
+    """Train on some experiences.
+
+    Args:
+        strategy: the Avalanche strategy.
+        experiences: the experiences, which are trained on together.
+        in_order: whether the samples keep their own order; otherwise they are shuffled at each epoch.
+    """
+    # a single experience is passed without a list: some strategies treat a list as one more level of nesting
     given = experiences[0] if len(experiences) == 1 else experiences
     strategy.train(given, **({"shuffle": False} if in_order else {}))
