@@ -76,8 +76,8 @@ def drifting(
     concepts = _concepts(context, drifts, steps, batch_size)
     chunks = np.split(concepts, experiences)
     streams: Streams = {
-        "train": _train(_shown(data.train, "train", data, context), chunks, context),
-        "test": _test(_shown(data.test, "test", data, context), chunks, context, test_samples),
+        "train": _train(_views(data.train, "train", data, context), chunks, context),
+        "test": _test(_views(data.test, "test", data, context), chunks, context, test_samples),
     }
     benchmark = benchmark_of(streams, data.sha256)
     benchmark.drifts, benchmark.batch_size = drifts, batch_size
@@ -108,7 +108,7 @@ def _concepts(context: Context, drifts: Sequence[Drift], steps: int, batch_size:
     return concepts
 
 
-def _shown(samples: Samples, name: str, data: ImageData, context: Context) -> list[Images]:
+def _views(samples: Samples, name: str, data: ImageData, context: Context) -> list[Images]:
     """Return all samples once for each concept, as it shows them."""
     pixels, labels = _pixel_maps(data, context), _labels(data, context)
     return [
@@ -139,21 +139,21 @@ def _labels(data: ImageData, context: Context) -> Tensor:
     return torch.from_numpy(labels).to(data.train.y.device)
 
 
-def _train(shown: list[Images], chunks: Sequence[Numbers], context: Context) -> list[tuple[list[Images], Tensor]]:
-    images, total = len(shown[0]), sum(map(len, chunks))
+def _train(views: list[Images], chunks: Sequence[Numbers], context: Context) -> list[tuple[list[Images], Tensor]]:
+    images, total = len(views[0]), sum(map(len, chunks))
     random = generator(context, "order")
     rows = np.concatenate([random.permutation(images) for _ in range(ceil(total / images))])[:total]
     parts = np.split(rows, np.cumsum([len(chunk) for chunk in chunks])[:-1])
-    return [(shown, torch.from_numpy(concepts * images + part)) for concepts, part in zip(chunks, parts, strict=True)]
+    return [(views, torch.from_numpy(concepts * images + part)) for concepts, part in zip(chunks, parts, strict=True)]
 
 
 def _test(
-    shown: list[Images], chunks: Sequence[Numbers], context: Context, count: int
+    views: list[Images], chunks: Sequence[Numbers], context: Context, count: int
 ) -> list[tuple[list[Images], Tensor]]:
-    images = len(shown[0])
+    images = len(views[0])
     parts = []
     for index, concepts in enumerate(chunks):
         random = generator(context, "test samples", index)
         rows = random.permutation(images)[:count]
-        parts.append((shown, torch.from_numpy(random.choice(concepts, size=len(rows)) * images + rows)))
+        parts.append((views, torch.from_numpy(random.choice(concepts, size=len(rows)) * images + rows)))
     return parts

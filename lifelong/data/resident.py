@@ -108,7 +108,8 @@ class Rows:
             return self.images[0].read(row)
         source = self.source.index_select(0, at)
         parts = [self.images[index].read(row[source == index]) for index in torch.unique(source).tolist()]
-        back = torch.argsort(torch.argsort(source, stable=True))  # `parts` go by set; back to the order asked for
+        # the parts are joined one set after the other; the inverse of that order restores the order asked for
+        back = torch.argsort(torch.argsort(source, stable=True))
         x, y = (torch.cat(column).index_select(0, back) for column in zip(*parts, strict=True))
         return x, y
 

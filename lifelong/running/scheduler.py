@@ -85,8 +85,8 @@ def _ignoring_ctrl_c() -> Iterator[None]:
 def refuse_what_cannot_be_built(jobs: Sequence[Job], timeout_s: float | None = None) -> None:
     """Build each kind of run once, in one other process, before any is trained.
 
-    A crash there is not reported, because the run itself will report it. Nor is it waited for longer than a minute, or
-    than a run may take.
+    A crash there is not reported, because the run itself will report it. The check takes at most a minute, and at most
+    as long as a run may take; it passes if no refusal has come by then.
 
     Args:
         jobs: the runs.

@@ -42,7 +42,7 @@ def execute(job: Job, scenario: Scenario, strategy: Strategy, report: Report | N
         job: the run.
         scenario: the scenario that the job names.
         strategy: the strategy that the job names.
-        report: a function to be told of the progress.
+        report: a function that is told of the progress (see `Report`); None for none.
 
     Returns:
         The run's record, with status ok.

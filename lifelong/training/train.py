@@ -17,5 +17,5 @@ def train(strategy: SupervisedTemplate, experiences: Sequence[CLExperience], *, 
         in_order: whether the samples keep their own order; otherwise they are shuffled at each epoch.
     """
     # a single experience is passed without a list: some strategies treat a list as one more level of nesting
-    given = experiences[0] if len(experiences) == 1 else experiences
-    strategy.train(given, **({"shuffle": False} if in_order else {}))
+    stream = experiences[0] if len(experiences) == 1 else experiences
+    strategy.train(stream, **({"shuffle": False} if in_order else {}))
