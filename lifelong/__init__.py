@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lifelong.contracts import Context, Scenario, Strategy, scenario, strategy
     from lifelong.errors import DataError, LifelongError, UsageError
-    from lifelong.training.setup import Setup, load_scenario, load_strategy
+    from lifelong.training.prepare import load_scenario, load_strategy
+    from lifelong.training.setup import Setup
 
     __version__: str
 
@@ -30,7 +31,8 @@ __all__ = [
 _HOMES = {
     "lifelong.contracts": ("Context", "Scenario", "Strategy", "scenario", "strategy"),
     "lifelong.errors": ("DataError", "LifelongError", "UsageError"),
-    "lifelong.training.setup": ("Setup", "load_scenario", "load_strategy"),
+    "lifelong.training.prepare": ("load_scenario", "load_strategy"),
+    "lifelong.training.setup": ("Setup",),
 }
 
 

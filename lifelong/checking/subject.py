@@ -17,7 +17,7 @@ from lifelong.records.spec import Spec
 from lifelong.training import checkpoint
 from lifelong.training.checkpoint import Progress
 from lifelong.training.meter import meter_of
-from lifelong.training.setup import build_benchmark, prepare
+from lifelong.training.prepare import build_benchmark, prepare
 
 SEED, OTHER_SEED = 0, 1
 

@@ -17,7 +17,7 @@ from lifelong.contracts import Scenario
 from lifelong.seeds import RandomState
 from lifelong.training.checkpoint import Progress
 from lifelong.training.evaluation import listen
-from lifelong.training.experiences import train
+from lifelong.training.train import train
 
 Weights = dict[str, Tensor]
 """Every tensor of a network's state by name."""

@@ -1,4 +1,4 @@
-"""Any dataset read by the batch: in order, or drawn at random without end."""
+"""Batches of any dataset: in order, or drawn at random without end."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lifelong.data.resident import rows_of
 
 
 class Reader:
-    """Batches `[x, y, *extras]` of an Avalanche dataset, each in one piece where its images are resident.
+    """Reads batches `[x, y, *extras]` of an Avalanche dataset, each by one operation where its images are resident.
 
     Args:
-        dataset: of at least one sample.
+        dataset: an Avalanche dataset of at least one sample.
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -27,24 +27,24 @@ class Reader:
         return len(self._dataset)
 
     def batch(self, positions: Sequence[int]) -> list[Tensor]:
-        """The samples at these positions."""
+        """Return the samples at some positions, each in [0, n) for n samples."""
         if self._rows is not None:
             return self._rows.batch(positions)
         collate = getattr(self._dataset, "collate_fn", None) or default_collate
         return list(collate([self._dataset[position] for position in positions]))
 
     def in_order(self, size: int) -> Iterator[list[Tensor]]:
-        """All samples, in batches of one size but for the last."""
+        """Yield all samples, in batches of one size; the last one may be smaller."""
         for start in range(0, len(self), size):
             yield self.batch(range(start, min(start + size, len(self))))
 
 
 class Draws(Iterator[list[Tensor]]):
-    """Endless batches of a dataset, each drawn at random without repetition; between any two it can be pickled.
+    """Endless batches of a dataset, each drawn at random without repetition. Between two batches it can be pickled.
 
     Args:
-        dataset: of at least one sample.
-        size: of a batch; where there are fewer samples, a batch is all of them in random order.
+        dataset: an Avalanche dataset of at least one sample.
+        size: the samples in a batch; where there are fewer, a batch is all of them in random order.
     """
 
     def __init__(self, dataset: Any, size: int) -> None:

@@ -1,4 +1,4 @@
-"""A stream without tasks, whose concept changes at times that nothing but the samples tells of."""
+"""A stream without tasks, whose concept changes at times that only the samples reveal."""
 
 from __future__ import annotations
 
@@ -29,39 +29,42 @@ TURNS: tuple[tuple[DriftKind, str], ...] = (
     ("gradual", "permuted otherwise"),
     ("recurring", "permuted"),
 )
-"""How one concept follows another, and which."""
+"""The drifts of the stream, in order: how the concept changes, and which one follows."""
 
 CONCEPTS = tuple(dict.fromkeys([FIRST, *(concept for _, concept in TURNS)]))
+"""All concepts, in the order of their first appearance; their numbers are indices into it."""
 GRADUAL = 0.5
-"""How long a gradual drift takes, as a share of a stationary stretch."""
+"""The length of a gradual drift, as a share of a stretch between two drifts."""
 JITTER = 0.25
-"""How far a drift may be from its place, earlier or later, as a share of a stationary stretch."""
+"""How much earlier or later than evenly spaced a drift may begin, as a share of a stretch between two drifts."""
 LEAST_STEPS = 100
+"""The smallest number of steps in a stream."""
 
 
 def drifting(
     data: ImageData, context: Context, *, experiences: int, steps: int, batch_size: int, test_samples: int
 ) -> CLScenario:
-    """A stream of one concept after another, cut into experiences of one length.
+    """Make a stream of one concept after another, cut into experiences of equal length.
 
-    The samples of an experience have an order; in another they would show no drift. The training images are passed over
-    in a new order as often as it takes. Within a gradual drift the share of samples of the new concept rises evenly.
+    The samples of an experience have to be trained on in their order; in another order they would show no drift. All
+    training images are shown again and again, each time in a new order, until the stream is full. Within a gradual
+    drift the share of samples of the new concept rises evenly.
 
     Args:
         data: normalized images.
-        context: its seed draws everything.
-        experiences: into how many the stream is cut; the cuts have nothing to do with the drifts.
-        steps: batches in the stream; a multiple of `experiences`, at least 100.
-        batch_size: samples in a batch.
-        test_samples: images in each experience's test set (at most all of them), shown as the concepts that the
-            experience has, in the same shares but for chance.
+        context: the context, from whose seed everything is drawn.
+        experiences: the number of experiences that the stream is cut into; the cuts are not where the drifts are.
+        steps: the batches in the stream; a multiple of `experiences`, at least 100.
+        batch_size: the samples in a batch.
+        test_samples: the images in each experience's test set (at most all test images). The concept of each is drawn
+            from those of the experience's samples, so that the shares are alike.
 
     Returns:
         A benchmark with `train_stream`, `test_stream`, `data_sha256`, `drifts` (in steps of that batch size) and
         `batch_size`.
 
     Raises:
-        UsageError: if the steps are too few, or do not divide.
+        UsageError: if there are too few steps, or they are no multiple of `experiences`.
     """
     if steps < LEAST_STEPS or steps % experiences:
         nearest = max(ceil(LEAST_STEPS / experiences), round(steps / experiences)) * experiences
@@ -73,8 +76,8 @@ def drifting(
     concepts = _concepts(context, drifts, steps, batch_size)
     chunks = np.split(concepts, experiences)
     streams: Streams = {
-        "train": _train(_shown(data.train, "train", data, context), chunks, context),
-        "test": _test(_shown(data.test, "test", data, context), chunks, context, test_samples),
+        "train": _train(_views(data.train, "train", data, context), chunks, context),
+        "test": _test(_views(data.test, "test", data, context), chunks, context, test_samples),
     }
     benchmark = benchmark_of(streams, data.sha256)
     benchmark.drifts, benchmark.batch_size = drifts, batch_size
@@ -82,19 +85,19 @@ def drifting(
 
 
 def drifts_of(context: Context, steps: int) -> tuple[Drift, ...]:
-    """Where the context's drifts are, in a stream of so many steps: evenly spread, but for chance."""
+    """Return the drifts of a stream of so many steps. They are evenly spaced, up to a random shift (see `JITTER`)."""
     lengths = [GRADUAL if kind == "gradual" else 0.0 for kind, _ in TURNS]
     stretch = steps / (len(TURNS) + 1 + sum(lengths))
     shifts = generator(context, "drift times").uniform(-JITTER, JITTER, size=len(TURNS))
-    found = []
+    drifts = []
     for turn, (kind, _) in enumerate(TURNS):
         start = round(stretch * (turn + 1 + sum(lengths[:turn]) + shifts[turn]))
-        found.append(Drift(start, start + round(stretch * lengths[turn]), kind))
-    return tuple(found)
+        drifts.append(Drift(start, start + round(stretch * lengths[turn]), kind))
+    return tuple(drifts)
 
 
 def _concepts(context: Context, drifts: Sequence[Drift], steps: int, batch_size: int) -> Numbers:
-    """For each sample of the stream the number of its concept, of shape (steps * batch_size,)."""
+    """Return the number of each sample's concept, of shape (steps * batch_size,)."""
     step = np.repeat(np.arange(steps), batch_size)
     chance = generator(context, "gradual drift").random(len(step))
     concepts = np.zeros(len(step), dtype=np.int64)
@@ -105,8 +108,8 @@ def _concepts(context: Context, drifts: Sequence[Drift], steps: int, batch_size:
     return concepts
 
 
-def _shown(samples: Samples, name: str, data: ImageData, context: Context) -> list[Images]:
-    """All samples as each concept shows them."""
+def _views(samples: Samples, name: str, data: ImageData, context: Context) -> list[Images]:
+    """Return all samples once for each concept, as it shows them."""
     pixels, labels = _pixel_maps(data, context), _labels(data, context)
     return [
         Images(
@@ -129,28 +132,28 @@ def _pixel_maps(data: ImageData, context: Context) -> Mapping[str, PixelMap | No
 
 
 def _labels(data: ImageData, context: Context) -> Tensor:
-    """Another label for each class: each takes that of the next one in a random circle."""
+    """Return another label for each class, of shape (classes,): that of its neighbour in a random circle of classes."""
     circle = generator(context, "labels").permutation(data.classes)
     labels = np.empty(data.classes, dtype=np.int64)
     labels[circle] = np.roll(circle, 1)
     return torch.from_numpy(labels).to(data.train.y.device)
 
 
-def _train(shown: list[Images], chunks: Sequence[Numbers], context: Context) -> list[tuple[list[Images], Tensor]]:
-    images, total = len(shown[0]), sum(map(len, chunks))
+def _train(views: list[Images], chunks: Sequence[Numbers], context: Context) -> list[tuple[list[Images], Tensor]]:
+    images, total = len(views[0]), sum(map(len, chunks))
     random = generator(context, "order")
     rows = np.concatenate([random.permutation(images) for _ in range(ceil(total / images))])[:total]
     parts = np.split(rows, np.cumsum([len(chunk) for chunk in chunks])[:-1])
-    return [(shown, torch.from_numpy(concepts * images + part)) for concepts, part in zip(chunks, parts, strict=True)]
+    return [(views, torch.from_numpy(concepts * images + part)) for concepts, part in zip(chunks, parts, strict=True)]
 
 
 def _test(
-    shown: list[Images], chunks: Sequence[Numbers], context: Context, count: int
+    views: list[Images], chunks: Sequence[Numbers], context: Context, count: int
 ) -> list[tuple[list[Images], Tensor]]:
-    images = len(shown[0])
+    images = len(views[0])
     parts = []
     for index, concepts in enumerate(chunks):
         random = generator(context, "test samples", index)
         rows = random.permutation(images)[:count]
-        parts.append((shown, torch.from_numpy(random.choice(concepts, size=len(rows)) * images + rows)))
+        parts.append((views, torch.from_numpy(random.choice(concepts, size=len(rows)) * images + rows)))
     return parts

@@ -1,4 +1,4 @@
-"""Image data sets: found or downloaded, checked, and normalized once into float32 tensors on one device."""
+"""Image data sets: they are found or downloaded, checked, and normalized once to float32 tensors on one device."""
 
 from __future__ import annotations
 
@@ -26,11 +26,16 @@ Name = Literal["MNIST", "FashionMNIST", "KMNIST", "CIFAR10", "CIFAR100"]
 """The data sets that torchvision downloads and reads, by the names of its classes."""
 
 TIMEOUT_S = 30.0
-"""How long a server may stay silent before a download counts as failed."""
+"""The seconds that a server may stay silent before a download counts as failed."""
 
 
 class Samples(NamedTuple):
-    """Images of shape (N, channels, height, width) and their labels, int64, of shape (N,)."""
+    """Images and their labels.
+
+    Attributes:
+        x: the images, of shape (N, channels, height, width).
+        y: the labels, int64, of shape (N,).
+    """
 
     x: Tensor
     y: Tensor
@@ -38,13 +43,13 @@ class Samples(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageData:
-    """A data set in memory, normalized to mean 0 and standard deviation 1 for each channel of the training split.
+    """A data set in memory. Each channel has mean 0 and standard deviation 1 over the training split.
 
     Attributes:
         train: float32 images and labels of the training split.
-        test: of the test split.
-        black: what a pixel of value zero has become, for each channel, of shape (channels,).
-        sha256: of the raw images and labels of both splits, in hex.
+        test: float32 images and labels of the test split.
+        black: for each channel the value that a pixel of value zero now has, of shape (channels,).
+        sha256: the SHA-256 hash of the raw images and labels of both splits, in hex.
     """
 
     train: Samples
@@ -59,7 +64,7 @@ class ImageData:
 
 
 def load(name: Name, context: Context) -> ImageData:
-    """A torchvision data set on the context's device, downloaded on first use.
+    """Return a torchvision data set on the context's device; it is downloaded on first use.
 
     Raises:
         DataError: if the files are absent and cannot be downloaded, or are damaged.
@@ -69,11 +74,11 @@ def load(name: Name, context: Context) -> ImageData:
 
 
 def normalized(read: Callable[[bool], Samples], device: str | torch.device) -> ImageData:
-    """Normalize a data set of bytes, one split after the other, so that at most one is in memory as bytes.
+    """Normalize a data set of bytes, one split after the other, so that only one at a time is in memory as bytes.
 
     Args:
-        read: gives the training split for True and the test split for False; images are uint8.
-        device: where the result lies.
+        read: a function that returns the training split for True and the test split for False; images are uint8.
+        device: the device that holds the result.
     """
     digest = hashlib.sha256()
     raw = read(True)
@@ -85,7 +90,7 @@ def normalized(read: Callable[[bool], Samples], device: str | torch.device) -> I
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, float32, of shape (channels,), from exact counts of the values."""
+    """Return mean and standard deviation of each channel, float32, of shape (channels,), from exact counts."""
     values = torch.arange(256, dtype=torch.float64)
     counts = torch.stack([_histogram(x[:, channel]) for channel in range(x.shape[1])])
     share = counts / counts.sum(1, keepdim=True)
@@ -95,7 +100,10 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _histogram(x: Tensor) -> Tensor:
-    """Counts of the values 0 to 255, a part at a time, for `bincount` widens its input to eight bytes a value."""
+    """Count the values 0 to 255; returns shape (256,).
+
+    It counts a part at a time, because `bincount` widens its input to eight bytes for each value.
+    """
     counts = torch.zeros(256, dtype=torch.float64)
     for start in range(0, len(x), 1000):
         counts += torch.bincount(x[start : start + 1000].flatten(), minlength=256)
@@ -107,7 +115,7 @@ def _normalized(
 ) -> Samples:
     for tensor in raw:
         digest(np.ascontiguousarray(tensor.numpy()))
-    # The bytes travel to the device before they are widened, and the arithmetic is in place.
+    # to save memory and transfer, bytes go to the device before they are widened, and the arithmetic is in place
     x = raw.x.to(device).float()
     x.sub_(mean.to(device)[:, None, None]).div_(std.to(device)[:, None, None])
     return Samples(x, raw.y.to(device))
@@ -126,7 +134,7 @@ def _read(name: Name, root: Path, train: bool) -> Samples:
 
 @contextmanager
 def _old_pickles() -> Iterator[None]:
-    """CIFAR's files were pickled by a numpy so old that today's warns of it, which the reader cannot mend."""
+    """Hide numpy's warning that an old version pickled CIFAR's files, because the user cannot mend that."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
         yield
@@ -137,7 +145,7 @@ def _dataset(name: Name) -> Any:
 
 
 def data_folder(context: Context) -> Path:
-    """The context's folder of data sets, else `LIFELONG_DATA`, else `lifelong` in the user's cache folder."""
+    """Return the context's folder of data sets, else `LIFELONG_DATA`, else `lifelong` in the user's cache folder."""
     if context.data is not None:
         return Path(context.data).expanduser()
     if folder := os.environ.get("LIFELONG_DATA"):
@@ -146,7 +154,7 @@ def data_folder(context: Context) -> Path:
 
 
 def ensure(name: Name, context: Context) -> None:
-    """See that a data set can be read: extract or download what is absent, and check what is there.
+    """Make sure that a data set can be read: check the files, and extract or download what is absent.
 
     Raises:
         DataError: if that fails. The message says which files are expected where.
@@ -154,8 +162,8 @@ def ensure(name: Name, context: Context) -> None:
     if not missing(name, context):
         return
     reason = _fetch(name, data_folder(context))
-    if found := missing(name, context):
-        files = "\n".join(f"  {path}: {what}" for path, what in found.items())
+    if faults := missing(name, context):
+        files = "\n".join(f"  {path}: {what}" for path, what in faults.items())
         raise DataError(
             f"{name} is not complete:\n{files}\n"
             f"{reason or 'A damaged file is not replaced: remove it, to have it extracted or downloaded again.'}\n"
@@ -165,7 +173,7 @@ def ensure(name: Name, context: Context) -> None:
 
 
 def _fetch(name: Name, root: Path) -> str:
-    """Let torchvision extract or download the files; returns why that failed, or an empty text."""
+    """Let torchvision extract or download the files; return why that failed, or an empty text."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_S)
     try:
@@ -179,15 +187,16 @@ def _fetch(name: Name, root: Path) -> str:
 
 
 def _packed(name: Name) -> str:
-    """The packed form that torchvision extracts by itself, in words."""
+    """Name the packed files that torchvision extracts by itself."""
     dataset = _dataset(name)
     return "the .gz files" if issubclass(dataset, torchvision.datasets.MNIST) else str(dataset.filename)
 
 
 def missing(name: Name, context: Context) -> dict[Path, str]:
-    """The files of a data set that cannot be read as they are, with what is wrong. Reads no more than it must.
+    """Return the files of a data set that cannot be read, with what is wrong with each.
 
-    CIFAR's files are checked by torchvision's MD5 sums, the others against the size that their header states.
+    It reads no more than needed. CIFAR's files are checked by torchvision's MD5 sums, the others against the size that
+    their header states.
     """
     dataset, root = _dataset(name), data_folder(context)
     if issubclass(dataset, torchvision.datasets.MNIST):
@@ -203,7 +212,10 @@ def missing(name: Name, context: Context) -> dict[Path, str]:
 
 
 def _idx_fault(path: Path) -> str:
-    """What is wrong with a file of bytes in the IDX format, which begins with 0, 0, 8, n, and n sizes of four bytes."""
+    """Tell what is wrong with a file of bytes in the IDX format; an empty text where nothing is.
+
+    The format begins with the bytes 0, 0, 8 and n, and goes on with n sizes of four bytes.
+    """
     if not path.is_file():
         return "absent"
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The fast data path as an ordinary Avalanche plug-in: the same batches, the same random numbers, read whole."""
+"""An Avalanche plug-in for fast reading: the batches and the random numbers are the same, but a batch is read whole."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def _rows(dataset: AvalancheDataset[Any]) -> Rows | None:
 
 
 class _Chunks:
-    """The batches of one of torch's batch samplers, cut from its order of an epoch instead of counted out one by one.
+    """The batches of one of torch's batch samplers, cut from the order of a whole epoch, which is faster.
 
-    As there, nothing is drawn before the first batch is asked for.
+    As in the sampler itself, nothing is drawn before the first batch is asked for.
     """
 
     def __init__(self, batches: BatchSampler) -> None:
@@ -43,14 +43,14 @@ class _Chunks:
 
 
 class _Batches:
-    """Batches as one of Avalanche's loaders would give in an epoch, with the random numbers that it would draw."""
+    """The batches that one of Avalanche's loaders would give in an epoch; the same random numbers are drawn."""
 
     def __init__(self, rows: Rows, loader: MultiDatasetDataLoader) -> None:
         self._rows, self._loader = rows, loader
 
     def __iter__(self) -> Iterator[list[Tensor]]:
         loader = self._loader
-        torch.empty((), dtype=torch.int64).random_()  # torch's DataLoader draws a seed for its workers, used or not
+        torch.empty((), dtype=torch.int64).random_()  # torch's DataLoader draws a seed for workers, even without any
         samplers = loader._create_samplers(loader.datasets, loader.batch_sizes, False, loader.loader_kwargs)
         known = all(isinstance(batches.sampler, RandomSampler | SequentialSampler) for batches in samplers)
         positions: Iterable[Sequence[int] | np.ndarray]
@@ -68,7 +68,7 @@ class _Batches:
 
 
 def _epoch(loader: MultiDatasetDataLoader) -> _Batches:
-    """What `MultiDatasetDataLoader._get_loader` makes for an epoch, reading by the batch."""
+    """Return what `MultiDatasetDataLoader._get_loader` returns for an epoch, but read by the batch."""
     parts = [rows for dataset in loader.datasets if (rows := _rows(dataset)) is not None]
     return _Batches(Rows.concat(parts), loader)
 
@@ -76,9 +76,11 @@ def _epoch(loader: MultiDatasetDataLoader) -> _Batches:
 def read_by_batch(loader: MultiDatasetDataLoader) -> bool:
     """Let one of Avalanche's loaders read by the batch, if all its datasets are over resident images.
 
-    Avalanche joins its datasets with torch's `ConcatDataset`, which asks for one sample at a time, and looks through
-    every sample for FFCV support at each epoch; this replaces that step on the one object given. Returns whether it
-    did: not where a collating function of one's own wants samples.
+    Avalanche joins its datasets with torch's `ConcatDataset`, which asks for one sample at a time. At each epoch
+    Avalanche also looks through every sample for FFCV support. This function replaces that step of one loader only.
+
+    Returns:
+        Whether it did. It does not where the user's own collating function asks for samples.
     """
     if loader.loader_kwargs["collate_fn"] is not default_collate:
         return False
@@ -89,9 +91,9 @@ def read_by_batch(loader: MultiDatasetDataLoader) -> bool:
 
 
 class ResidentLoading(SupervisedPlugin):
-    """Makes a strategy, and the plug-ins in it, read by the batch. Append it to `strategy.plugins` after the others.
+    """Lets a strategy and its plug-ins read by the batch. Append it to `strategy.plugins` after the others.
 
-    Loaders over data that is not resident, or that is transformed at random, are left as they are.
+    Loaders over data that is not resident, or that Avalanche transforms, are left as they are.
     """
 
     def before_training_exp(self, strategy: Any, **_: object) -> None:

@@ -1,4 +1,4 @@
-"""The slowly changing regression problem of Dohare et al.: a function of bits, of which some change once in a while."""
+"""The slowly changing regression problem of Dohare et al.: a function of bits, some of which change now and then."""
 
 from __future__ import annotations
 
@@ -22,22 +22,28 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ThresholdNetwork:
-    """The function to be learnt: a layer of linear threshold units, with all weights and biases +1 or -1.
+    """The function to be learnt: linear threshold units, and a linear output. All weights and biases are +1 or -1.
 
-    Unit i is on where w_i . (x, 1) > beta (m + 1) - s_i, with m inputs and s_i weights of -1, the bias among them: more
-    than a share beta of its inputs have to be as their weights want them. Source: Sutton & Whitehead 1993, Online
-    learning with random representations, as Dohare et al. 2024 use it.
+    Unit i is on where w_i . (x, 1) > beta (m + 1) - s_i. Here m is the number of inputs and s_i the number of weights
+    that are -1, including the bias. So a unit is on if more than a share beta of its inputs agree with their weights: 1
+    where the weight is +1, and 0 where it is -1. The bias counts as the weight of an input that is always 1.
+
+    Source: Sutton & Whitehead 1993, Online learning with random representations, as Dohare et al. 2024 use it.
+
+    >>> network = ThresholdNetwork(hidden=np.array([[1, -1, 1]]), output=np.array([1, -1]))
+    >>> network(np.array([[1, 0], [0, 1]]))  # both inputs agree with their weights, and then neither
+    array([ 0, -1])
 
     Attributes:
-        hidden: of shape (units, inputs + 1); the last column are the biases.
-        output: of shape (units + 1,); the last is the bias.
+        hidden: the weights of the units, of shape (units, inputs + 1); the last column holds the biases.
+        output: the weights of the output, of shape (units + 1,); the last one is the bias.
     """
 
     hidden: Numbers
     output: Numbers
 
     def __call__(self, x: Numbers) -> Numbers:
-        """Values of shape (n,), whole numbers, of bits of shape (n, inputs)."""
+        """Return a whole number for each sample, of shape (n,), from bits of shape (n, inputs)."""
         threshold = BETA * self.hidden.shape[1] - (self.hidden < 0).sum(1)
         on = x @ self.hidden[:, :-1].T + self.hidden[:, -1] > threshold
         values: Numbers = on @ self.output[:-1] + self.output[-1]
@@ -45,15 +51,15 @@ class ThresholdNetwork:
 
 
 def slowly_changing(context: Context, experiences: int, samples: int) -> CLScenario:
-    """A stream of regression problems, each with one bit of the inputs flipped.
+    """Make a stream of regression problems. From one to the next, one bit of the inputs flips.
 
-    The first 15 of the 20 bits are the same throughout an experience, the others are drawn for each sample. So an
-    experience can show 32 different inputs. Its test set is those, once each: the error on it is exact.
+    The first 15 of the 20 bits are the same throughout an experience; the others are drawn for each sample. So there
+    are 32 different inputs in an experience. Its test set has each of them once, so that the error on it is exact.
 
     Args:
-        context: its seed draws the target network, the bits that flip, and the samples.
-        experiences: at least 1.
-        samples: in each experience, at least 1.
+        context: the context, from whose seed the target network, the bits that flip, and the samples are drawn.
+        experiences: the length of the stream, at least 1.
+        samples: the training samples in each experience, at least 1.
 
     Returns:
         A benchmark with `train_stream`, `test_stream`, `data_sha256`, and `outputs`, which is 1.
@@ -62,8 +68,8 @@ def slowly_changing(context: Context, experiences: int, samples: int) -> CLScena
     free = np.arange(2 ** (INPUTS - FLIPPING))[:, None] >> np.arange(INPUTS - FLIPPING) & 1
     datasets: dict[str, list[object]] = {"train": [], "test": []}
     digest = hashlib.sha256()
-    for index, held in enumerate(_held(context, experiences)):
-        x = np.concatenate([np.tile(held, (len(free), 1)), free], axis=1)
+    for index, fixed in enumerate(_fixed_bits(context, experiences)):
+        x = np.concatenate([np.tile(fixed, (len(free), 1)), free], axis=1)
         y = target(x)
         digest.update(x.tobytes() + y.tobytes())
         rows = generator(context, "samples", index).integers(len(free), size=samples)
@@ -87,11 +93,11 @@ def _target(context: Context) -> ThresholdNetwork:
     )
 
 
-def _held(context: Context, experiences: int) -> Numbers:
-    """The bits that hold through each experience, of shape (experiences, 15): from one to the next, one flips."""
+def _fixed_bits(context: Context, experiences: int) -> Numbers:
+    """Return the bits that stay the same in each experience, of shape (experiences, 15); one flips between two."""
     first = generator(context, "bits").integers(2, size=FLIPPING)
     flipped = generator(context, "flips").integers(FLIPPING, size=experiences - 1)
     flips = np.zeros((experiences, FLIPPING), dtype=np.int64)
     flips[np.arange(1, experiences), flipped] = 1
-    held: Numbers = (first + flips.cumsum(0)) % 2
-    return held
+    fixed: Numbers = (first + flips.cumsum(0)) % 2
+    return fixed

@@ -1,9 +1,10 @@
 """Images held whole on one device, and Avalanche datasets over them that are read by the batch.
 
-Avalanche reads a dataset one sample at a time, through four nested calls each, and collates the samples afterwards:
-several times the work of a small network's step. The datasets here stay real `AvalancheDataset`s (subset, concat,
-replay buffers and task labels work as ever), but know where each of their samples lies, so that a whole batch is one
-indexing operation. Any `DataLoader` over them profits; `lifelong.data.loading` does the same for Avalanche's loaders.
+Avalanche reads a dataset one sample at a time, through four nested calls for each, and collates the samples afterwards.
+That is several times the work of a small network's step. The datasets here are still real instances of
+`AvalancheDataset` (subset, concat, replay buffers and task labels work as usual). But they know where each of their
+samples lies, so that a whole batch is read by one indexing operation. Any `DataLoader` over them is faster for it;
+`lifelong.data.loading` does the same for Avalanche's own loaders.
 """
 
 from __future__ import annotations
@@ -19,21 +20,28 @@ from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute
 from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
 from avalanche.benchmarks.utils.flat_data import ConstantSequence, FlatData
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
-from torch.utils.data._utils.collate import default_collate_fn_map
+from torch.utils.data import Dataset
 
+from lifelong.data.collating import Batch, Sample, collate_attribute
 from lifelong.errors import UsageError
 
 
 class Images(Dataset[tuple[Tensor, int | float]]):
     """Images and labels held whole on one device.
 
+    >>> images = Images(torch.zeros(3, 1, 8, 8), torch.tensor([0, 1, 1]), name="train")
+    >>> len(images), images[2][1]
+    (3, 1)
+
     Args:
-        x: images, float32, of shape (N, features) or (N, channels, height, width).
-        y: class labels, int64, or values to be predicted, float32, of shape (N,).
-        name: unique within a benchmark; a checkpoint finds its data again by it.
-        transform: a deterministic function of a batch of `x`, applied whenever images are read, so that permuted and
-            rotated views share one `x`.
+        x: the images, float32, of shape (N, features) or (N, channels, height, width).
+        y: the class labels, int64, or values to be predicted, float32, of shape (N,).
+        name: a name that is unique within a benchmark; a checkpoint finds its data again by it.
+        transform: a deterministic function of a batch of `x`. It is applied whenever images are read, so that permuted
+            and rotated views share one `x`.
+
+    Raises:
+        ValueError: if there are not as many labels as images.
     """
 
     def __init__(self, x: Tensor, y: Tensor, *, name: str, transform: Callable[[Tensor], Tensor] | None = None) -> None:
@@ -43,7 +51,7 @@ class Images(Dataset[tuple[Tensor, int | float]]):
         self.targets: list[int] | list[float] = y.tolist()
 
     def view(self, name: str, transform: Callable[[Tensor], Tensor] | None) -> Images:
-        """The same images and labels, held once, as another transform shows them."""
+        """Return the same images and labels, seen through another transform. The tensors are shared, not copied."""
         other = copy(self)
         other.name, other.transform = name, transform
         return other
@@ -57,20 +65,27 @@ class Images(Dataset[tuple[Tensor, int | float]]):
         return x, self.targets[row]
 
     def read(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The images and labels of some rows, as one batch."""
+        """Return images and labels of some rows, as one batch.
+
+        Args:
+            rows: the rows, int64, of shape (n,), each in [0, N).
+
+        Returns:
+            The images of shape (n, ...) and the labels of shape (n,).
+        """
         x = self.x.index_select(0, rows)
         return (x if self.transform is None else self.transform(x)), self.y.index_select(0, rows)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Where each sample of a dataset lies.
+    """Tells where each sample of a dataset lies.
 
     Attributes:
         images: the sets of images that the samples come from.
-        source: for each sample the index of its set, of shape (n,); None when there is one set.
-        row: for each sample its row in that set, of shape (n,).
-        extras: what Avalanche appends to each sample (task labels, stored logits), each of shape (n, ...).
+        source: the index of each sample's set, int64, of shape (n,); None when there is only one set.
+        row: each sample's row in its set, int64, of shape (n,).
+        extras: what Avalanche appends to each sample (such as task labels or stored logits), each of shape (n, ...).
     """
 
     images: tuple[Images, ...]
@@ -82,7 +97,7 @@ class Rows:
         return len(self.row)
 
     def batch(self, positions: Sequence[int] | np.ndarray) -> list[Tensor]:
-        """`[x, y, *extras]` of the samples at these positions."""
+        """Return `[x, y, *extras]` of the samples at these positions, each in [0, n)."""
         at = torch.as_tensor(positions, device=self.row.device)
         x, y = self._read(at)
         return [x, y, *(extra.index_select(0, at) for extra in self.extras)]
@@ -93,13 +108,14 @@ class Rows:
             return self.images[0].read(row)
         source = self.source.index_select(0, at)
         parts = [self.images[index].read(row[source == index]) for index in torch.unique(source).tolist()]
-        back = torch.argsort(torch.argsort(source, stable=True))  # from one set after the other to the order asked for
+        # the parts are joined one set after the other; the inverse of that order restores the order asked for
+        back = torch.argsort(torch.argsort(source, stable=True))
         x, y = (torch.cat(column).index_select(0, back) for column in zip(*parts, strict=True))
         return x, y
 
     @staticmethod
     def concat(parts: Sequence[Rows]) -> Rows:
-        """The samples of several datasets, one after the other."""
+        """Join the samples of several datasets, one after the other."""
         if len(parts) == 1:
             return parts[0]
         images = tuple({id(images): images for part in parts for images in part.images}.values())
@@ -114,13 +130,20 @@ class Rows:
 
 
 def rows_of(dataset: AvalancheDataset[Any]) -> Rows | None:
-    """Where the samples of an Avalanche dataset lie, or None when it is not over `Images`, or transforms them."""
+    """Find out where the samples of an Avalanche dataset lie.
+
+    Returns:
+        Their places; None when the dataset is empty, holds other data than `Images`, transforms its samples, or appends
+        something to them that makes no tensor.
+    """
     located = _locate(dataset._flat_data, dataset._flat_data._transform_groups.current_group)
     if located is None or not len(located[2]):
         return None
     images, source, row = located
     device = images[0].x.device
-    extras = [_values(attribute.data) for attribute in dataset._data_attributes.values() if attribute.use_in_getitem]
+    extras = [
+        collate_attribute(attribute.data) for attribute in dataset._data_attributes.values() if attribute.use_in_getitem
+    ]
     known = [extra.to(device) for extra in extras if extra is not None]
     if len(known) < len(extras):
         return None
@@ -133,9 +156,15 @@ def rows_of(dataset: AvalancheDataset[Any]) -> Rows | None:
 
 
 def _locate(data: object, phase: str) -> tuple[list[Images], np.ndarray, np.ndarray] | None:
-    """The sets of images under Avalanche's tree of subsets and concatenations; (n,) set indices; (n,) rows.
+    """Walk down Avalanche's tree of subsets and concatenations.
 
-    None where there is other data, or data that Avalanche transforms in this phase (`train`, `eval`, or one's own).
+    Args:
+        data: a node of the tree.
+        phase: Avalanche's group of transforms, such as `train` or `eval`.
+
+    Returns:
+        The sets of images, the index of each sample's set, and each sample's row in it, both int64 of shape (n,). None
+        where there is other data, or data that Avalanche transforms in this phase.
     """
     if isinstance(data, Images):
         return [data], np.zeros(len(data), np.int64), np.arange(len(data), dtype=np.int64)
@@ -159,82 +188,13 @@ def _locate(data: object, phase: str) -> tuple[list[Images], np.ndarray, np.ndar
 
 
 def _transforms(data: FlatData[Any], phase: str) -> bool:
-    """Whether a dataset changes its samples when they are read in this phase."""
+    """Tell whether a dataset changes its samples when they are read in this phase."""
     groups = [getattr(data, name, None) for name in ("_transform_groups", "_frozen_transform_groups")]
     return any(group is not None and group[phase] is not None for group in groups)
 
 
-def _values(data: Any) -> Tensor | None:
-    """A data attribute as one tensor of shape (n, ...), as torch collates it; None when its values make no tensor."""
-    if isinstance(data, ConstantSequence):
-        value = _collated([data[0]])
-        return value.expand(len(data)) if value is not None else None
-    if isinstance(data, FlatData):
-        parts = [_values(part) for part in data._datasets if len(part)]
-        known = [part for part in parts if part is not None]
-        if len(known) < len(parts) or len({part.shape[1:] for part in known}) != 1:
-            return None
-        values = torch.cat(known)
-        if data._indices is None:
-            return values
-        return values[torch.from_numpy(np.fromiter(data._indices, np.int64, len(data._indices)))]
-    return _collated(list(data))
-
-
-def _collated(values: list[Any]) -> Tensor | None:
-    try:
-        collated = default_collate(values)
-    except (TypeError, RuntimeError):  # of no type that torch collates; of different shapes
-        return None
-    return collated if isinstance(collated, Tensor) else None
-
-
-@dataclass(frozen=True)
-class _Sample(Sequence[Any]):
-    """One sample of a batch, looked up when it is asked for: most collating functions never do."""
-
-    columns: list[Tensor]
-    position: int
-
-    def __len__(self) -> int:
-        return len(self.columns)
-
-    def __getitem__(self, index: Any) -> Any:
-        x, *others = (column[self.position] for column in self.columns)
-        return [x, *(value if value.ndim else value.item() for value in others)][index]
-
-
-@dataclass(frozen=True)
-class _Batch(Sequence[_Sample]):
-    """The samples that torch asks for, of which its `default_collate` takes the batch that they are already.
-
-    Any other collating function finds the samples themselves. `default_collate` is told so below, as its
-    documentation describes.
-    """
-
-    columns: list[Tensor]
-
-    def __len__(self) -> int:
-        return len(self.columns[0])
-
-    def __getitem__(self, index: Any) -> Any:
-        positions = range(len(self))[index]
-        if isinstance(positions, int):
-            return _Sample(self.columns, positions)
-        return [_Sample(self.columns, position) for position in positions]
-
-
-def _as_it_is(batch: Sequence[_Sample], **_: object) -> Any:
-    if isinstance(batch, _Batch):
-        return list(batch.columns)
-    return default_collate([list(sample) for sample in batch])
-
-
-default_collate_fn_map[_Sample] = _as_it_is
-
-
 class BatchReader(Dataset[list[Any]]):
-    """Any dataset whose rows are known, for a `DataLoader` with or without a `collate_fn`."""
+    """Reads any dataset whose rows are known, for a `DataLoader` with or without a `collate_fn`."""
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
@@ -243,17 +203,17 @@ class BatchReader(Dataset[list[Any]]):
         return len(self.rows)
 
     def __getitem__(self, index: SupportsIndex) -> list[Any]:
-        return list(_Sample(self.rows.batch([range(len(self))[index]]), 0))
+        return list(Sample(self.rows.batch([range(len(self))[index]]), 0))
 
-    def __getitems__(self, positions: list[int]) -> _Batch:
-        return _Batch(self.rows.batch(positions))
+    def __getitems__(self, positions: list[int]) -> Batch:
+        return Batch(self.rows.batch(positions))
 
 
 class ResidentDataset(TaskAwareSupervisedClassificationDataset):
-    """An Avalanche dataset over `Images`, read by the batch wherever that gives what reading by the sample gives."""
+    """An Avalanche dataset over `Images`. Where batches and single samples give the same, it is read by the batch."""
 
     def _reader(self) -> BatchReader | None:
-        """How to read by the batch, found out once: Avalanche's datasets do not change after they are made."""
+        """Return what reads by the batch; it is found out once, because Avalanche's datasets never change."""
         if "_rows" not in self.__dict__:
             self._rows = rows_of(self)
         return BatchReader(self._rows) if self._rows is not None else None
@@ -265,8 +225,8 @@ class ResidentDataset(TaskAwareSupervisedClassificationDataset):
         return reader[index]
 
     @property
-    def __getitems__(self) -> Callable[[list[int]], _Batch] | None:
-        """torch reads by the batch where this is a function, and by the sample where it is None."""
+    def __getitems__(self) -> Callable[[list[int]], Batch] | None:
+        """The function by which torch reads a batch; where it is None, torch reads one sample at a time."""
         reader = self._reader()
         return reader.__getitems__ if reader is not None else None
 
@@ -277,11 +237,16 @@ class ResidentDataset(TaskAwareSupervisedClassificationDataset):
 def resident_dataset(
     images: Images | Sequence[Images], indices: Tensor | Sequence[int] | None = None, *, task_label: int = 0
 ) -> ResidentDataset:
-    """An Avalanche classification dataset of some rows of `images`.
+    """Make an Avalanche classification dataset of some rows of `images`.
+
+    >>> images = Images(torch.arange(6.0).view(3, 2), torch.tensor([0, 1, 1]), name="train")
+    >>> x, y, task_label = resident_dataset(images, [2, 0])[0]
+    >>> x.tolist(), y, task_label
+    ([4.0, 5.0], 1, 0)
 
     Args:
-        images: where the samples lie; of several, the rows are counted through one after the other.
-        indices: the rows, in order; all of them by default. Datasets given one and the same list share it.
+        images: the images. Where there are several sets, their rows are numbered one set after the other.
+        indices: the rows, in order; all of them by default. Datasets that are given the same list object share it.
         task_label: the task label of every sample.
 
     Returns:
@@ -291,7 +256,7 @@ def resident_dataset(
     rows = sum(map(len, parts))
     if indices is None:
         indices = list(range(rows))
-    made = ResidentDataset(
+    dataset = ResidentDataset(
         parts,
         indices=indices if isinstance(indices, list) else torch.as_tensor(indices).tolist(),
         data_attributes=[
@@ -299,28 +264,28 @@ def resident_dataset(
             DataAttribute(ConstantSequence(task_label, rows), "targets_task_labels", use_in_getitem=True),
         ],
     )
-    # Avalanche asks for the labels that occur, and would look at one sample after the other.
+    # Avalanche asks which labels occur; without this, it would look at one sample after the other.
     y = torch.cat([part.y.cpu() for part in parts])
-    made.targets._uniques = set(torch.unique(y[torch.as_tensor(indices, dtype=torch.int64)]).tolist())
-    return made
+    dataset.targets._uniques = set(torch.unique(y[torch.as_tensor(indices, dtype=torch.int64)]).tolist())
+    return dataset
 
 
 def images_of(benchmark: Any) -> dict[str, Images]:
-    """Every set of images under the streams of an Avalanche benchmark, by name.
+    """Return every set of images under the streams of an Avalanche benchmark, by name.
 
     Raises:
-        UsageError: if two of them share a name.
+        UsageError: if two of them have the same name.
     """
-    found: dict[str, Images] = {}
+    by_name: dict[str, Images] = {}
     for experience in (experience for stream in benchmark.streams.values() for experience in stream):
         for images in _images(experience.dataset._flat_data):
-            if found.setdefault(images.name, images) is not images:
+            if by_name.setdefault(images.name, images) is not images:
                 raise UsageError(f"two sets of images are called {images.name!r}; a checkpoint finds them by name")
-    return found
+    return by_name
 
 
 def _images(data: object) -> Iterator[Images]:
-    """Every set of images under Avalanche's tree, transformed or not."""
+    """Yield every set of images under Avalanche's tree, transformed or not."""
     if isinstance(data, Images):
         yield data
     for part in data._datasets if isinstance(data, FlatData) else ():

@@ -1,8 +1,8 @@
 """From images in memory to real Avalanche benchmarks: three ways to split classes, and two to change pixels.
 
-Experiences hold indices into images that they share. Everything that is random comes from generators of the context's
-seed, one for each use, so that a longer stream or a validation split changes no class order; torch's and numpy's global
-generators are left alone.
+Experiences hold indices into images that they share. Everything random is drawn from generators of the context's seed.
+Each use has its own, so that a longer stream or a validation split does not change the class order. The global
+generators of torch and numpy are not used.
 """
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ HALF_TURN = 180.0
 def make_benchmark(
     kind: StreamKind, data: ImageData, context: Context, *, experiences: int = 5, validation: float = 0.0
 ) -> CLScenario:
-    """A stream of experiences made from one data set.
+    """Make a stream of experiences from one data set.
 
     Args:
-        kind: `class`, `domain` and `task` split the classes (see `split_classes`); `permuted` and `rotated` show all
-            classes in every experience, with other pixels (see `permuted_pixels` and `rotated_pixels`).
+        kind: the kind of stream. `class`, `domain` and `task` split the classes (see `split_classes`); `permuted` and
+            `rotated` show all classes in every experience, with other pixels (see `permuted_pixels` and
+            `rotated_pixels`).
         data: normalized images.
-        context: its seed draws the class order, the permutations and the validation split.
-        experiences: length of the stream, at least 1.
-        validation: share of each class's training samples in [0, 0.9] that is held out for the stream `valid`.
+        context: the context, from whose seed the class order, the permutations and the validation split are drawn.
+        experiences: the length of the stream, at least 1.
+        validation: the share of each class's training samples, in [0, 0.9], that is held out for the stream `valid`.
 
     Returns:
-        A benchmark with `train_stream`, `test_stream`, `valid_stream` where samples are held out, and `data_sha256`.
+        A benchmark with `train_stream`, `test_stream`, `data_sha256`, and `valid_stream` where samples are held out.
         The i-th experience of each stream has the same classes.
 
     Raises:
@@ -65,13 +66,23 @@ def make_benchmark(
 def split_classes(
     protocol: Literal["class", "domain", "task"], data: ImageData, context: Context, experiences: int, validation: float
 ) -> CLScenario:
-    """Each experience has as many classes as any other, and no class is in two (van de Ven & Tolias 2019).
+    """Make a stream that splits the classes (van de Ven & Tolias 2019).
 
-    `class`: labels are the data set's own. `task`: they count from zero within each experience, and the task label is
-    the experience's index. `domain`: they count from zero within each experience, without a task label (label 0).
+    Every experience has equally many classes, and no class is in two experiences.
+
+    - `class`: the labels are the data set's own.
+    - `task`: the labels count from zero within each experience, and the task label is the experience's index.
+    - `domain`: the labels count from zero within each experience, and there is no task label (it is 0 throughout).
+
+    Args:
+        protocol: which of the three.
+        data: normalized images.
+        context: the context, from whose seed the class order and the validation split are drawn.
+        experiences: the length of the stream, which divides the number of classes.
+        validation: the share of each class's training samples, in [0, 0.9], that is held out for the stream `valid`.
 
     Raises:
-        UsageError: if the experiences do not divide the classes, or leave `domain` or `task` one class each.
+        UsageError: if the classes cannot be split so, or if `domain` or `task` would have one class in an experience.
     """
     _check_divides(experiences, data.classes, smallest=1 if protocol == "class" else 2)
     order = generator(context, "class order").permutation(data.classes).reshape(experiences, -1)
@@ -93,25 +104,25 @@ def split_classes(
 
 
 def permuted_pixels(data: ImageData, context: Context, experiences: int, validation: float) -> CLScenario:
-    """All classes in every experience, with the pixels in another order (Goodfellow et al. 2013, arXiv:1312.6211).
+    """Make a stream of all classes, with the pixels in another order (Goodfellow et al. 2013, arXiv:1312.6211).
 
-    The first experience shows the images as they are, as in van de Ven & Tolias (2019); each other one has a random
-    permutation of its own, the same for all channels and for training and test. Images are not padded.
+    The first experience shows the images as they are, as in van de Ven & Tolias (2019). Each other experience has its
+    own random permutation, the same for all channels and for training and test. Images are not padded.
     """
     transforms = [None, *(permutation(data, context, index) for index in range(1, experiences))]
     return _views(data, transforms, _rows(data, validation, context))
 
 
 def online_permuted_pixels(data: ImageData, context: Context, experiences: int, samples: int | None) -> CLScenario:
-    """All classes in every experience, with the pixels in another order, for streams of hundreds of experiences.
+    """Make a stream of all classes, with the pixels in another order, of up to hundreds of experiences.
 
-    Each experience has a random permutation of its own, the first too, so that none is easier than another.
+    Each experience has its own random permutation, the first one too, so that none is easier than another.
 
     Args:
         data: normalized images.
-        context: its seed draws the permutations and the samples.
-        experiences: length of the stream, at least 1.
-        samples: how many of the training images there are in each experience, the same in all; None for all of them.
+        context: the context, from whose seed the permutations and the samples are drawn.
+        experiences: the length of the stream, at least 1.
+        samples: how many training images every experience has, the same images in all; None for all training images.
 
     Raises:
         UsageError: if there are fewer images than that.
@@ -125,10 +136,10 @@ def online_permuted_pixels(data: ImageData, context: Context, experiences: int, 
 
 
 def rotated_pixels(data: ImageData, context: Context, experiences: int, validation: float) -> CLScenario:
-    """All classes in every experience, rotated by a fixed angle (Lopez-Paz & Ranzato 2017, arXiv:1706.08840).
+    """Make a stream of all classes, rotated by an angle (Lopez-Paz & Ranzato 2017, arXiv:1706.08840).
 
-    The angles are evenly spaced from 0 degrees to under 180, counterclockwise: with ten experiences 0, 18, ..., 162.
-    As in the source, a pixel takes the value of the nearest one, and the corners become black.
+    The angles are counterclockwise and evenly spaced from 0 to less than 180 degrees: 0, 18, ..., 162 for ten
+    experiences. As in the source, a pixel takes the value of the nearest one, and the corners become black.
     """
     angles = [HALF_TURN * index / experiences for index in range(experiences)]
     height, width = data.train.x.shape[2:]
@@ -139,9 +150,14 @@ def rotated_pixels(data: ImageData, context: Context, experiences: int, validati
 class PixelMap:
     """Shows at each place of an image the pixel of another place, or the background.
 
+    >>> swap = PixelMap(torch.tensor([1, 0, -1]), background=torch.tensor([9.0]))
+    >>> swap(torch.tensor([[[[5.0, 6.0, 7.0]]]]))
+    tensor([[[[6., 5., 9.]]]])
+
     Args:
-        source: for each of the height * width places, in rows, the place that its pixel comes from; -1 for background.
-        background: value of each channel, of shape (channels,); needed where a source is -1.
+        source: the place that the pixel of each place comes from, int64, of shape (height * width,); -1 stands for the
+            background. Places are numbered row by row.
+        background: the background's value in each channel, of shape (channels,); needed where a source is -1.
     """
 
     def __init__(self, source: Tensor, background: Tensor | None = None) -> None:
@@ -150,7 +166,7 @@ class PixelMap:
         self.background = background
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The mapped images of a batch of shape (n, channels, height, width)."""
+        """Return the mapped images of a batch of shape (n, channels, height, width)."""
         mapped = x.flatten(2).index_select(2, self.source)
         if self.background is not None:
             mapped = torch.where(self.outside, self.background[:, None], mapped)
@@ -158,26 +174,34 @@ class PixelMap:
 
 
 def permutation(data: ImageData, context: Context, index: int) -> PixelMap:
-    """The context's `index`-th order of the pixels."""
+    """Return the `index`-th random order of the pixels that the context's seed gives."""
     source = generator(context, "permutation", index).permutation(data.train.x[0, 0].numel())
     return PixelMap(torch.from_numpy(source).to(data.train.x.device))
 
 
 def rotation(degrees: float, height: int, width: int, background: Tensor) -> PixelMap | None:
-    """torchvision's counterclockwise rotation to the nearest pixel, as a map; None for none.
+    """Return torchvision's rotation to the nearest pixel as a map, so that reading a batch is one indexing operation.
 
-    With the map worked out once, on an image of the pixels' own numbers, reading a batch costs one indexing operation.
+    Args:
+        degrees: the angle, counterclockwise.
+        height: the height of the images, in pixels.
+        width: the width of the images, in pixels.
+        background: the value of each channel where no pixel is, of shape (channels,).
+
+    Returns:
+        The map; None for an angle of 0.
     """
     if degrees == 0:
         return None
-    # From one, for torchvision fills with zero; float32 holds such numbers exactly up to 2 ** 24.
+    # torchvision rotates an image of the pixels' own numbers. These start from one, because it fills with zero, and
+    # float32 holds them exactly up to 2 ** 24.
     numbers = torch.arange(1, height * width + 1, dtype=torch.float32).view(1, height, width)
     source = rotate(numbers, degrees, InterpolationMode.NEAREST).long().flatten() - 1
     return PixelMap(source.to(background.device), background)
 
 
 def _views(data: ImageData, transforms: Sequence[PixelMap | None], chosen: Chosen) -> CLScenario:
-    """Experiences of the same samples, each seen through one transform. What is held out is so in all of them."""
+    """Make a stream in which each experience shows the same samples through its own transform."""
     whole = {"train": Images(*data.train, name="train"), "test": Images(*data.test, name="test")}
     images = {
         split: [whole[split].view(f"{split}/{i}", transform) for i, transform in enumerate(transforms)]
@@ -191,14 +215,20 @@ def _views(data: ImageData, transforms: Sequence[PixelMap | None], chosen: Chose
 
 
 Chosen = dict[str, tuple[Literal["train", "test"], Tensor]]
-"""For each stream by name: the split that its samples come from, and their rows."""
+"""For each stream, by name: the split that its samples come from, and their rows, int64, of shape (n,)."""
 
 Streams = dict[str, Sequence[tuple[Images | Sequence[Images], Tensor | list[int]]]]
-"""For each stream by name, and each of its experiences: images, and the rows of them."""
+"""For each stream, by name, and each of its experiences: the images, and which rows of them it has."""
 
 
 def benchmark_of(streams: Streams, sha256: str, *, task_labels: bool = False) -> CLScenario:
-    """An Avalanche benchmark with task labels, and with what classes there are."""
+    """Make an Avalanche benchmark.
+
+    Args:
+        streams: what its streams show.
+        sha256: the hash of the data.
+        task_labels: whether the task label is the experience's index; otherwise it is 0 throughout.
+    """
     datasets = {
         name: [resident_dataset(*part, task_label=index if task_labels else 0) for index, part in enumerate(parts)]
         for name, parts in streams.items()
@@ -209,9 +239,9 @@ def benchmark_of(streams: Streams, sha256: str, *, task_labels: bool = False) ->
 
 
 def _rows(data: ImageData, validation: float, context: Context) -> Chosen:
-    """The rows of a stream of all samples, ascending.
+    """Choose the rows of each stream, in ascending order.
 
-    The same share of each class is held out for validation, and at least one sample.
+    The same share of each class is held out for validation, but at least one sample of it.
     """
     y = data.train.y.cpu()
     held_out = torch.zeros(len(y), dtype=torch.bool)
@@ -219,22 +249,28 @@ def _rows(data: ImageData, validation: float, context: Context) -> Chosen:
         rows = torch.nonzero(y == label).flatten()
         order = generator(context, "validation", label).permutation(len(rows))
         held_out[rows[order[: max(1, round(validation * len(rows)))]]] = True
-    rows_of: Chosen = {
+    chosen: Chosen = {
         "train": ("train", torch.nonzero(~held_out).flatten()),
         "test": ("test", torch.arange(len(data.test.y))),
     }
     if validation:
-        rows_of["valid"] = ("train", torch.nonzero(held_out).flatten())
-    return rows_of
+        chosen["valid"] = ("train", torch.nonzero(held_out).flatten())
+    return chosen
 
 
 def generator(context: Context, use: str, index: int = 0) -> np.random.Generator:
-    """A generator for one use of the seed: the `index`-th permutation, say, is the same in a stream of any length."""
+    """Return a generator for one use of the seed, and for one index in it.
+
+    So the `index`-th permutation, for example, is the same in a stream of any length.
+
+    >>> generator(Context(seed=0), "permutation", 3).permutation(4).tolist()
+    [3, 1, 2, 0]
+    """
     return np.random.default_rng(np.random.SeedSequence(context.seed, spawn_key=(crc32(use.encode()), index)))
 
 
 def _check_divides(experiences: int, classes: int, smallest: int) -> None:
-    """See that each experience gets as many classes, and at least `smallest`."""
+    """Check that every experience gets equally many classes, and at least `smallest`."""
     valid = [number for number in range(1, classes // smallest + 1) if classes % number == 0]
     if experiences in valid:
         return

@@ -1,4 +1,4 @@
-"""The part of a stream that parameters may be chosen on."""
+"""The part of a stream on which parameters may be chosen."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from lifelong.errors import UsageError
 
 
 def validating(benchmark: CLScenario, experiences: int | None = None) -> CLScenario:
-    """A stream's first experiences, with the samples that are held out from them in the place of its test sets.
+    """Return a stream's first experiences, where the samples held out from training take the place of the test sets.
 
-    No test data can be reached from it. The network that is made for it has as many outputs as on the whole stream.
+    The result holds no test data. A network for it has as many outputs as one for the whole stream.
 
     Args:
-        benchmark: with a stream `valid` beside `train`; it stays as it is.
-        experiences: how many of the first; None for all.
+        benchmark: a benchmark with a stream `valid` beside `train`; it is not changed.
+        experiences: how many of the first experiences to take; None for all.
 
     Raises:
         UsageError: if no samples are held out.
@@ -26,8 +26,8 @@ def validating(benchmark: CLScenario, experiences: int | None = None) -> CLScena
         name: [experience.dataset for experience in streams[source]][:experiences]
         for name, source in (("train", "train"), ("test", "valid"))
     }
-    made = with_task_labels(with_classes_timeline(benchmark_from_datasets(**parts)))
+    validation = with_task_labels(with_classes_timeline(benchmark_from_datasets(**parts)))
     classes = (max(experience.classes_in_this_experience) for experience in benchmark.train_stream)
-    made.outputs = 1 + max(classes)
-    made.data_sha256 = getattr(benchmark, "data_sha256", None)
-    return made
+    validation.outputs = 1 + max(classes)
+    validation.data_sha256 = getattr(benchmark, "data_sha256", None)
+    return validation

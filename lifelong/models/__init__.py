@@ -1,4 +1,4 @@
-"""Networks by name: a feature extractor from `extractors`, and the head that the protocol asks for from `heads`.
+"""Networks by name: each has a feature extractor from `extractors`, and from `heads` the head that its protocol needs.
 
 Importing this file loads neither torch nor Avalanche.
 """
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 HEAD = Parameter("head", Literal["protocol", "single", "incremental"], "protocol")
-"""Every model has it. `protocol`: a head for each task where task labels are given, else a single one; `single`: one
-head over all classes; `incremental`: one head whose units for classes not seen yet are masked."""
+"""A parameter that every model has.
+
+- `protocol`: a head for each task where task labels are given, and otherwise a single head;
+- `single`: one head over all classes;
+- `incremental`: one head over all classes, in which the units of classes that were not trained on yet are masked.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Model(Entry):
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
+        """The function's keyword parameters by name, and `head`."""
         return {**super().parameters, HEAD.name: HEAD}
 
 
@@ -44,7 +49,7 @@ MODELS: dict[str, Model] = {
 
 
 def get_model(name: str) -> Model:
-    """The model of that name.
+    """Return the model of a name.
 
     Raises:
         UsageError: if there is none.
@@ -55,7 +60,14 @@ def get_model(name: str) -> Model:
 
 
 def resolve_model(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Every parameter's value, with lists for tuples, as a record stores them.
+    """Return the value of every parameter, with lists in place of tuples, as a record stores them.
+
+    >>> resolve_model("mlp", {"widths": (50,)})
+    {'widths': [50], 'dropout': 0.0, 'head': 'protocol'}
+
+    Args:
+        name: one of `MODELS`.
+        parameters: the parameters that differ from the model's defaults.
 
     Raises:
         UsageError: if there is no such model or parameter, or a value has the wrong type.
@@ -65,19 +77,20 @@ def resolve_model(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_model(name: str, parameters: Mapping[str, Any], *, protocol: Protocol, benchmark: CLScenario) -> nn.Module:
-    """A network for a benchmark, on the CPU, with weights drawn from torch's global generator, which the caller seeds.
+    """Build a network for a benchmark, on the CPU.
 
-    Input shape and number of classes are read off the benchmark. The whole head exists from the start, so that an
-    untrained network can be evaluated on every experience, and no evaluation ever adds to the network.
+    The weights are drawn from torch's global generator, which the caller seeds. The input shape and the number of
+    classes are taken from the benchmark. The whole head exists from the start, so that an untrained network can be
+    evaluated on every experience, and no evaluation ever adds to the network.
 
     Args:
         name: one of `MODELS`.
-        parameters: those that differ from the model's defaults.
+        parameters: the parameters that differ from the model's defaults.
         protocol: what the learner is told; `task` means a head for each task.
-        benchmark: an Avalanche benchmark with a train stream of classification experiences.
+        benchmark: an Avalanche benchmark with a train stream.
 
     Returns:
-        A network with the parts `features` and `classifier`; a `MultiTaskModule` if it has a head for each task.
+        A network with the parts `features` and `classifier`. It is a `MultiTaskModule` if it has a head for each task.
 
     Raises:
         UsageError: if there is no such model or parameter, or the model does not take this input.

@@ -1,4 +1,4 @@
-"""Feature extractors: functions from an input shape, and typed keyword parameters, to a network of flat features.
+"""Feature extractors: functions from an input shape and typed keyword parameters to a network that gives flat features.
 
 Torch and Avalanche are imported when a network is built, so that listing the models costs nothing.
 """
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 
 def mlp(input_shape: tuple[int, ...], widths: tuple[int, ...] = (400, 400), dropout: float = 0.0) -> nn.Module:
-    """Fully connected layers with ReLU; by default the two of 400 units of van de Ven & Tolias (2019).
+    """Fully connected layers with ReLU; by default two of 400 units, as in van de Ven & Tolias (2019).
+
+    >>> import torch
+    >>> mlp((1, 8, 8), widths=(20, 10))(torch.zeros(3, 1, 8, 8)).shape
+    torch.Size([3, 10])
 
     Args:
-        input_shape: of one sample; any.
-        widths: units of each hidden layer; none gives a linear model.
-        dropout: probability in [0, 1) of dropping a hidden unit in training.
+        input_shape: the shape of one sample, which may be any.
+        widths: the units of each hidden layer; an empty tuple gives a linear model.
+        dropout: the probability, in [0, 1), that a hidden unit is dropped in training.
 
     Raises:
         ValueError: if a width or the dropout is out of range.
@@ -37,14 +41,18 @@ def cnn(
 ) -> nn.Module:
     """A small convolutional network: 3 x 3 convolutions, each with ReLU and 2 x 2 max pooling, then an MLP.
 
+    >>> import torch
+    >>> cnn((1, 8, 8), channels=(4,), widths=())(torch.zeros(3, 1, 8, 8)).shape
+    torch.Size([3, 64])
+
     Args:
         input_shape: (channels, height, width) of one image.
-        channels: of each convolution; each halves height and width, rounded up.
-        widths: units of each fully connected hidden layer.
-        dropout: probability in [0, 1) of dropping a unit of those in training.
+        channels: the output channels of each convolution; the pooling after it halves height and width, rounded up.
+        widths: the units of each fully connected hidden layer.
+        dropout: the probability, in [0, 1), that a unit of those layers is dropped in training.
 
     Raises:
-        ValueError: if the input is no image, or a width or the dropout is out of range.
+        ValueError: if the input is no image, or a number of channels, a width or the dropout is out of range.
     """
     from torch import nn
 
@@ -64,11 +72,12 @@ def cnn(
 def slim_resnet18(input_shape: tuple[int, ...], width: int = 20) -> nn.Module:
     """The ResNet-18 that Lopez-Paz & Ranzato (2017) reduced to fewer feature maps, for images of any size.
 
-    The stages are Avalanche's, whose own network takes 3 x 32 x 32 images only. Features are averaged over the image.
+    The stages are those of Avalanche, whose own network takes only images of 3 x 32 x 32. Each feature is the mean of a
+    feature map over the image, so that there are 8 * width features.
 
     Args:
         input_shape: (channels, height, width) of one image.
-        width: feature maps of the first stage; each later stage has twice as many as the one before.
+        width: the feature maps of the first stage; each later stage has twice as many as the one before.
 
     Raises:
         ValueError: if the input is no image, or the width is not positive.

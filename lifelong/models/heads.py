@@ -1,4 +1,4 @@
-"""Networks of a feature extractor and a classifier, whose whole head exists before any training."""
+"""Networks of a feature extractor and a classifier. Their whole head exists before any training."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 
 class SingleHeadNetwork(nn.Module):
-    """One head over all classes of the benchmark, or over its outputs where it has something else to predict.
+    """A network with one head over all classes of the benchmark, or over its outputs if it has no classes.
 
     Args:
-        features: from (n, *input_shape) to (n, width).
-        input_shape: of one sample.
-        benchmark: where the classes are counted, or that says how many `outputs` there are.
-        masked: the logits of classes that no training experience has had yet are masked (Avalanche's
-            `IncrementalClassifier`). Its units are all there from the start, since adding them later would lose the
-            optimizer's state for the old ones, and draw random numbers when an evaluation comes first.
+        features: a network from inputs of shape `(n, *input_shape)` to features of shape (n, width).
+        input_shape: the shape of one sample.
+        benchmark: the benchmark, which has classes to be counted or says how many `outputs` there are.
+        masked: whether the logits of classes that no training experience has had yet are masked, by Avalanche's
+            `IncrementalClassifier`. All units are there from the start, because adding them later would lose the
+            optimizer's state of the old ones, and would draw random numbers if an evaluation came first.
     """
 
     def __init__(
@@ -29,25 +29,25 @@ class SingleHeadNetwork(nn.Module):
         self.classifier: nn.Module = make_head(_width(features, input_shape), _outputs(benchmark))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of shape (n, classes), or predictions of shape (n, outputs)."""
+        """Return logits of shape (n, classes), or predictions of shape (n, outputs)."""
         logits: Tensor = self.classifier(self.features(x))
         return logits
 
 
 class MultiHeadNetwork(MultiTaskModule):
-    """A head for each task, over features that all tasks share.
+    """A network with a head for each task, over features that all tasks share.
 
     Args:
-        features: from (n, *input_shape) to (n, width).
-        input_shape: of one sample.
-        benchmark: where the tasks and their classes are counted; labels start from zero within each task.
+        features: a network from inputs of shape `(n, *input_shape)` to features of shape (n, width).
+        input_shape: the shape of one sample.
+        benchmark: the benchmark, whose tasks and classes are counted; labels start from zero within each task.
     """
 
     def __init__(self, features: nn.Module, input_shape: tuple[int, ...], benchmark: CLScenario) -> None:
         super().__init__()
         self.features = features
         self.classifier = MultiHeadClassifier(_width(features, input_shape), _classes(benchmark), masking=False)
-        # In eval mode the heads are made, but no task is marked as trained, as `forward(x, None)` has to know.
+        # in eval mode the heads are made, but no task is marked as trained: `forward(x, None)` asks which are
         self.eval()
         for experience in benchmark.train_stream:
             self.adaptation(experience)
@@ -55,15 +55,20 @@ class MultiHeadNetwork(MultiTaskModule):
         self.train()
 
     def forward(self, x: Tensor, task_labels: Tensor | int | None) -> Tensor | dict[int, Tensor]:
-        """Logits of shape (n, classes of the largest task); without task labels, those of each task trained so far.
+        """Return logits of shape (n, classes of the largest task).
 
-        The features are computed once for the batch, so that batch normalization sees it whole.
+        The features are computed once for the whole batch, so that batch normalization sees all of it.
+
+        Args:
+            x: inputs of shape `(n, *input_shape)`.
+            task_labels: the task of each sample, of shape (n,), or one task for all. With None, the result has the
+                logits of every task trained so far, by its label.
         """
         logits: Tensor | dict[int, Tensor] = self.classifier(self.features(x), task_labels)
         return logits
 
     def forward_single_task(self, x: Tensor, task_label: int) -> Tensor:
-        """Logits of one task's head, of shape (n, classes of the task)."""
+        """Return the logits of one task's head, of shape (n, classes of the task)."""
         logits: Tensor = self.classifier.forward_single_task(self.features(x), task_label)
         return logits
 
@@ -74,13 +79,13 @@ def _outputs(benchmark: CLScenario) -> int:
 
 
 def _classes(benchmark: CLScenario) -> int:
-    """How many outputs the largest label needs, over the whole stream."""
+    """Return how many outputs the labels of the whole stream need."""
     largest: int = max(max(experience.classes_in_this_experience) for experience in benchmark.train_stream)
     return 1 + largest
 
 
 def _width(features: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """How many features there are; batch statistics stay as they are."""
+    """Return how many features there are; batch statistics stay as they are."""
     features.eval()
     with torch.no_grad():
         example: Tensor = features(torch.zeros(1, *input_shape))

@@ -1,4 +1,4 @@
-"""The parts of a network that prototypes, distillation of features and replay of features ask for."""
+"""The two parts of a network, which prototypes, distillation of features and replay of features need apart."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ class Parts:
     """A network's feature extractor and its classifier.
 
     Attributes:
-        features: from (n, ...) to (n, width).
-        classifier: from (n, width) to (n, outputs); with task labels where there is a head for each task.
-        width: of the features.
-        outputs: of the classifier, or of its largest head.
+        features: a network from inputs of shape (n, ...) to features of shape (n, width).
+        classifier: a network from features to logits of shape (n, outputs). It also takes task labels, where there is a
+            head for each task.
+        width: the number of features.
+        outputs: the number of outputs of the classifier, or of its largest head.
     """
 
     features: nn.Module
@@ -30,10 +31,10 @@ class Parts:
 
 
 def parts_of(network: nn.Module, x: torch.Tensor) -> Parts:
-    """The parts of a network that has them under the names that the suite's models use.
+    """Return the parts of a network that has them under the names that the suite's models use.
 
     Args:
-        network: one whose `forward` is its `classifier` after its `features`.
+        network: a network whose `forward` calls its `features` and then its `classifier`.
         x: an example of its input, of shape (n, ...).
 
     Raises:
@@ -49,10 +50,13 @@ def parts_of(network: nn.Module, x: torch.Tensor) -> Parts:
 
 
 def outputs_of(classifier: nn.Module) -> int:
-    """How many outputs a classifier has; those of its largest head where there is one for each task.
+    """Return how many outputs a classifier has, or its largest head where there is a head for each task.
+
+    >>> outputs_of(nn.Sequential(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3)))
+    3
 
     Raises:
-        UsageError: if it has no linear layer at its end.
+        UsageError: if it has no linear layer.
     """
     if isinstance(classifier, MultiHeadClassifier):
         return max(outputs_of(head) for head in classifier.classifiers.values())
@@ -63,7 +67,7 @@ def outputs_of(classifier: nn.Module) -> int:
 
 
 def _width(features: nn.Module, x: torch.Tensor) -> int:
-    """How many features there are; batch statistics and generators stay as they are."""
+    """Return how many features there are; batch statistics and generators stay as they are."""
     training = {module: module.training for module in features.modules()}
     features.eval()
     with torch.no_grad(), untouched_generators():

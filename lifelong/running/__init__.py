@@ -1,1 +1,1 @@
-"""Many runs: a process for each, in the order of a plan."""
+"""Many runs: each in a process of its own, in the order of a plan."""

@@ -1,4 +1,4 @@
-"""Carry out what a plan misses: checked beforehand, shown while it runs, logged to W&B, and stopped without loss."""
+"""Carry out the runs that a plan lacks, after checking that each can be built."""
 
 from __future__ import annotations
 
@@ -20,7 +20,18 @@ from lifelong.training.job import Job
 
 @dataclass(frozen=True)
 class Options:
-    """How to run, as far as it does not change the result."""
+    """How to run, in all that does not change the result.
+
+    Attributes:
+        workers: the number of processes; None for one on each core.
+        timeout_s: the seconds after which a run is killed; None for never.
+        checkpoint_s: how many seconds of work a kill may cost, besides the experience in training.
+        data: the folder of data sets; None for the default one.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        wandb: whether runs are logged to W&B, and whether they are sent there at once.
+        retry_failed: whether failed runs are carried out again.
+        limit: the largest number of runs to carry out now; None for all.
+    """
 
     workers: int | None = None
     timeout_s: float | None = None
@@ -33,10 +44,11 @@ class Options:
 
 
 def make_jobs(plan: Plan, store: Store, options: Options) -> list[Job]:
-    """The runs that a plan misses, first seeds first, so that an early stop leaves whole tables.
+    """Return the runs that a plan lacks, those of the first seed first, so that an early stop leaves whole tables.
 
     Raises:
-        UsageError: if the device, the data or the output folder cannot be used; nothing has been run by then.
+        UsageError: if the device or the output folder cannot be used.
+        DataError: if a data set cannot be read or downloaded.
     """
     cells = sorted(plan.to_run(options.retry_failed), key=lambda cell: cell.seed)[: options.limit]
     if not cells:
@@ -62,19 +74,27 @@ def make_jobs(plan: Plan, store: Store, options: Options) -> list[Job]:
 
 
 def rescue(plan: Plan) -> list[str]:
-    """Set aside the files that are in a record's place and are none; what was done, one sentence each."""
-    said = []
+    """Rename the files that are in a record's place and are no record; return one sentence on each."""
+    sentences = []
     for path, why in plan.damaged.items():
         with suppress(FileNotFoundError):  # another process was faster
-            said.append(f"{path} is no record ({why}); set aside as {set_aside(path).name}")
-    return said
+            sentences.append(f"{path} is no record ({why}); set aside as {set_aside(path).name}")
+    return sentences
 
 
 def run(jobs: Sequence[Job], options: Options, tell: Callable[[Advanced | Finished], None]) -> list[Record]:
-    """Carry out jobs, telling what happens; their records.
+    """Carry out jobs.
+
+    Args:
+        jobs: the jobs, in order.
+        options: how many processes to use, and when to kill a run.
+        tell: a function that is called with everything that happens.
+
+    Returns:
+        The jobs' records, in the order in which they finished.
 
     Raises:
-        UsageError: if one of them cannot even be built; nothing has been trained by then.
+        UsageError: if one of them cannot be built; nothing has been trained by then.
     """
     refuse_what_cannot_be_built(jobs, options.timeout_s)
     records = []
@@ -87,13 +107,13 @@ def run(jobs: Sequence[Job], options: Options, tell: Callable[[Advanced | Finish
 
 
 def worker_count(asked: int | None, jobs: int) -> int:
-    """As many processes as asked for, else one for each core; never more than there are jobs."""
+    """Return how many processes to use: as many as asked for, or one for each core; at most one for each job."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(asked or cores, jobs))
 
 
 def _check_data(cells: Sequence[Cell], data: Path | None) -> None:
-    """See that each data set is there, or fetch it, once and before any run."""
+    """Check that each data set is there, or fetch it, once and before any run."""
     scenarios = {cell.scenario.name: cell.scenario for cell in cells}
     for scenario in scenarios.values():
         if scenario.check is not None:
@@ -101,14 +121,18 @@ def _check_data(cells: Sequence[Cell], data: Path | None) -> None:
 
 
 def resolve_device(device: str) -> str:
-    """`cpu` or `cuda:N`; `auto` takes the first CUDA device where there is one.
+    """Return the full name of a device: `cpu` or `cuda:N`.
+
+    Args:
+        device: `cpu`, `cuda:N`, `cuda` for the first CUDA device, or `auto` for the first CUDA device where there is
+            one, and else `cpu`.
 
     Raises:
         UsageError: if there is no such device.
     """
     if device == "cpu" or (device == "auto" and not _may_have_cuda()):
         return "cpu"
-    # whether the fork server's children may still use CUDA depends on asking the driver library, not the runtime
+    # the fork server's children can use CUDA only if the devices are counted by the driver library, not the runtime
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch

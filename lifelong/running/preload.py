@@ -1,7 +1,7 @@
 """What the server that forks the runs loads beforehand, so that a run starts at once.
 
-Imported by `multiprocessing`'s fork server and by nothing else. One tiny step of training makes torch import what it
-otherwise imports at a first step, in every run anew. No thread may be left running when a process is forked.
+Only `multiprocessing`'s fork server imports this file. One tiny step of training makes torch import here, once, what it
+would otherwise import at the first step of every run. No thread may be left running when a process is forked.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ scenarios.all()
 strategies.all()
 gc.freeze()
 
-# At its end the server would print what triton's bindings leak; its children have logs of their own.
+# When the server ends, it would print what triton's bindings leak. Its children have logs of their own.
 _nowhere = os.open(os.devnull, os.O_WRONLY)
 os.dup2(_nowhere, 2)
 os.close(_nowhere)

@@ -1,4 +1,4 @@
-"""Many runs: one process each, forked from a server that has torch and Avalanche loaded already."""
+"""Many runs: one process for each, forked from a server that has already loaded torch and Avalanche."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lifelong.training.job import Job
 
 @dataclass(frozen=True)
 class Advanced:
-    """A run has done some of its experiences."""
+    """Tells that a run has done some of its experiences."""
 
     worker: int
     job: Job
@@ -35,7 +35,7 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run has left its record."""
+    """Tells that a run has ended, and left its record."""
 
     worker: int
     job: Job
@@ -50,13 +50,16 @@ class _Running:
     connection: Connection
     deadline: float
     record_before: int
-    """The inode of the record that a retried run left earlier; 0 where there is none."""
+    """The inode of the record that an earlier try of this run left; 0 where there is none."""
     killed_by_kernel_before: int = field(default_factory=lambda: _oom_kills())
 
 
-@cache  # Ctrl-C is lost while the server starts: once, and not again when the first record is logged
+@cache  # Ctrl-C is lost while the server starts, so it is started only once
 def fork_server() -> Any:
-    """The multiprocessing context whose processes start with everything loaded; plain spawning where there is none."""
+    """Return the multiprocessing context whose processes start with everything loaded.
+
+    Where there is no fork server, such as on Windows, each process is spawned and loads everything itself.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -68,7 +71,7 @@ def fork_server() -> Any:
 
 @contextmanager
 def _ignoring_ctrl_c() -> Iterator[None]:
-    """What is started inside leaves Ctrl-C to us from its first moment on."""
+    """Let a process that is started in the `with` block ignore Ctrl-C from its first moment on: we handle it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -80,9 +83,14 @@ def _ignoring_ctrl_c() -> Iterator[None]:
 
 
 def refuse_what_cannot_be_built(jobs: Sequence[Job], timeout_s: float | None = None) -> None:
-    """Build each kind of run once, in a process of its own, before any is trained.
+    """Build each kind of run once, in one other process, before any is trained.
 
-    What crashes there, or takes longer than a minute or a run's own time, is left for the run to tell.
+    A crash there is not reported, because the run itself will report it. The check takes at most a minute, and at most
+    as long as a run may take; it passes if no refusal has come by then.
+
+    Args:
+        jobs: the runs.
+        timeout_s: the seconds that a run may take; None for any number.
 
     Raises:
         UsageError: if a scenario, a model or a strategy refuses its parameters.
@@ -109,12 +117,12 @@ def run_all(jobs: Sequence[Job], workers: int, timeout_s: float | None = None) -
     """Carry out jobs side by side; each ends with a record, whatever happens to its process.
 
     Args:
-        jobs: what to run, in order.
-        workers: how many processes at a time.
-        timeout_s: after how many seconds a run is killed.
+        jobs: the runs, in order.
+        workers: the number of processes at a time.
+        timeout_s: the seconds after which a run is killed; None for never.
 
     Yields:
-        What happens, as it happens. Closing the iterator kills what is running.
+        Everything that happens, as it happens. Closing the iterator kills the processes that are running.
     """
     context = fork_server()
     waiting = deque(jobs)
@@ -162,12 +170,12 @@ def _news(worker: int, run: _Running) -> Iterator[Advanced]:
             done, total = run.connection.recv()
             yield Advanced(worker, run.job, done, total)
     except (EOFError, OSError):
-        # the run has closed its end and is about to leave; waiting for its sentinel alone would spin on this one
+        # the run has closed its end and will end soon; until then `wait` would return at once, again and again
         run.process.join(timeout=max(0.0, min(run.deadline - time.monotonic(), 5.0)))
 
 
 def _finished(worker: int, run: _Running) -> Finished | None:
-    """The end of a run, if it has ended or its time is up."""
+    """Return the record of a run that has ended, or whose time is up; None while it goes on."""
     late = time.monotonic() >= run.deadline
     if run.process.is_alive() and not late:
         return None
@@ -189,20 +197,20 @@ def _inode(path: Path) -> int:
 
 
 def _cause(run: _Running, late: bool) -> tuple[Status, str]:
-    """Why a process ended without leaving a record itself."""
+    """Tell why a process ended without leaving a record itself."""
     if late:
         return "timeout", "killed when its time was up"
     code = run.process.exitcode or 0
-    said = _last_words(run.job)
+    last_words = _last_words(run.job)
     if code == -signal.SIGKILL and _oom_kills() > run.killed_by_kernel_before:
-        return "out of memory", f"killed by the kernel, which was out of memory{said}"
+        return "out of memory", f"killed by the kernel, which was out of memory{last_words}"
     if code < 0:
-        return "failed", f"killed by {signal.Signals(-code).name}{said}"
-    return "failed", f"the process left with exit code {code} and no record{said}"
+        return "failed", f"killed by {signal.Signals(-code).name}{last_words}"
+    return "failed", f"the process left with exit code {code} and no record{last_words}"
 
 
 def _last_words(job: Job) -> str:
-    """The end of what a process printed: a crash in compiled code leaves its stack there."""
+    """Return the end of what a process printed, because a crash in compiled code leaves its stack there."""
     try:
         lines = job.store.log(job.spec).read_text(errors="replace").splitlines()
     except OSError:
@@ -213,7 +221,7 @@ def _last_words(job: Job) -> str:
 
 
 def _oom_kills() -> int:
-    """How many processes the kernel has killed for want of memory since it started; 0 where it does not tell."""
+    """Return how many processes the kernel has killed since its start because memory ran out; 0 if it does not tell."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()
     except OSError:

@@ -1,5 +1,7 @@
-"""The processes that do the work: one that tries everything out beforehand, and one for each run, which leaves a record
-whatever happens in it."""
+"""The processes that do the work: one that first tries to build everything, and one for each run.
+
+The process of a run leaves a record, whatever exception is raised in it.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,10 @@ from lifelong.training.job import Job
 
 
 def try_out(jobs: Sequence[Job], connection: Connection) -> None:
-    """Build what each kind of run needs, without training, and send why the first that cannot be built is refused.
+    """Build what each kind of run needs, without training, and send the reason why one of them is refused.
 
-    Sends None at its start, and at its end one sentence or None. Other errors than refusals are left for the runs to
-    tell, with their tracebacks.
+    It sends None at its start, and at its end either the first refusal, in one sentence, or None. It sends no other
+    error: the run itself will report it, with its traceback.
     """
     _settle_in(jobs[0].store.root / ".logs" / "try-out.txt")
     connection.send(None)
@@ -43,25 +45,26 @@ def try_out(jobs: Sequence[Job], connection: Connection) -> None:
 
 
 def _build_each(jobs: Sequence[Job]) -> None:
-    from lifelong.training.setup import build_benchmark, prepare
+    from lifelong.training.prepare import build_benchmark, prepare
 
     kinds = {job.spec.model_copy(update={"seed": 0}).key: job for job in reversed(jobs)}
     for _, group in groupby(sorted(kinds.values(), key=lambda job: job.spec.setting), lambda job: job.spec.setting):
-        same = list(group)
-        scenario = scenarios.get(same[0].scenario)
-        benchmark = build_benchmark(same[0].spec, scenario, same[0].data, same[0].device)
-        for job in same:
+        jobs_of_setting = list(group)
+        first = jobs_of_setting[0]
+        scenario = scenarios.get(first.scenario)
+        benchmark = build_benchmark(first.spec, scenario, first.data, first.device)
+        for job in jobs_of_setting:
             prepare(job.spec, scenario, strategies.get(job.strategy), benchmark, job.device)
 
 
 def run_job(job: Job, connection: Connection) -> None:
-    """Carry out a job, write its record, and tell the parent of each experience.
+    """Carry out a job and write its record.
 
-    Sends `(done, total)` before each experience.
+    Before each experience it sends the parent `(done, total)`: how many experiences are done, and of how many.
     """
     _settle_in(job.store.log(job.spec))
     try:
-        from lifelong.training.execute import execute  # heavy: the parent, which starts this, does without
+        from lifelong.training.execute import execute  # slow to import, and the parent imports this file too
 
         record = execute(
             job,
@@ -79,7 +82,7 @@ def run_job(job: Job, connection: Connection) -> None:
 
 
 def failure(job: Job, status: Status, error: str) -> Record:
-    """The record of a run that came to nothing."""
+    """Return the record of a run that did not finish."""
     return Record(
         schema=1,
         key=job.spec.key,
@@ -93,7 +96,7 @@ def failure(job: Job, status: Status, error: str) -> Record:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether Python, torch on the CPU, or torch on an accelerator ran out of memory."""
+    """Tell whether Python, torch on the CPU, or torch on an accelerator ran out of memory."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(
@@ -108,7 +111,7 @@ def _settle_in(log: Path) -> None:
 
 
 def die_with_parent() -> None:
-    """End this process when its parent ends: an orphan would go on with what the next run does again."""
+    """End this process when its parent ends: otherwise it would go on with work that the next `run` does again."""
     parent = parent_process()
     if parent is None:
         return
@@ -121,7 +124,7 @@ def die_with_parent() -> None:
 
 
 def _log_to(path: Path) -> None:
-    """What a strategy prints goes to a file, where it does not tear the display."""
+    """Write everything that is printed to a file, so that it does not disturb the display."""
     path.parent.mkdir(parents=True, exist_ok=True)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     sys.stdout.flush()
@@ -130,5 +133,5 @@ def _log_to(path: Path) -> None:
     os.dup2(log, 2)
     os.close(log)
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # a crash takes along what is not written yet
+        sys.stdout.reconfigure(line_buffering=True)  # a crash loses what is not written yet
     faulthandler.enable()

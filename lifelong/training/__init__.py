@@ -1,1 +1,1 @@
-"""One run: its set-up, its experiences, its evaluation, its checkpoint."""
+"""One run: its set-up, training, evaluation and checkpoint."""

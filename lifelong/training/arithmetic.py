@@ -1,4 +1,4 @@
-"""How a run computes: on one thread, to the same bits each time, and without denormal numbers."""
+"""How a run computes: on one thread, with the same bits each time, and without denormal numbers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import torch
 
 @contextmanager
 def arithmetic(device: str) -> Iterator[None]:
-    """Compute as a run does, and afterwards as before.
+    """Let torch compute as a run does inside a `with` block, and as before afterwards.
 
-    What is smaller than the smallest normal number (1.2e-38 in single precision) counts as zero. Gradients of a
-    network that fits its data perfectly end there, and so do Adam's moments of units that are no longer used: a
-    processor handles such numbers many times slower, and no update of a weight can feel them. Where a processor has no
-    such mode (`torch.set_flush_denormal`), they are computed with.
+    Numbers smaller than the smallest normal number (1.2e-38 in single precision) count as zero. The gradients of a
+    network that fits its data perfectly become so small, and so do Adam's moments of units that are no longer used. A
+    processor handles such numbers many times slower, and they are too small to change a weight. A processor that has no
+    such mode (see `torch.set_flush_denormal`) computes with them.
 
     Args:
-        device: where the network is; on another than `cpu`, torch is also asked for deterministic kernels, for good.
+        device: the device that the network is on. If it is not `cpu`, torch is also asked for deterministic kernels,
+            and this stays so afterwards.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,8 +1,8 @@
-"""Taking up a run where it was killed, bit for bit.
+"""Checkpoints, by which a run that was killed goes on with the same bits as if it had not been.
 
-Avalanche's own `save_checkpoint` raises `PicklingError` for every torch optimizer: torch deletes `torch.optim.sgd` and
-its kind from the package, and dill then pickles the class by value. `cloudpickle` looks them up in `sys.modules`. The
-images themselves stay out of the file; they are found again by name in the benchmark built anew.
+Avalanche's own `save_checkpoint` raises `PicklingError` for every torch optimizer: torch deletes modules such as
+`torch.optim.sgd` from its package, and dill then pickles the class by value. `cloudpickle` looks the modules up in
+`sys.modules`. The images stay out of the file. They are found again by name in the benchmark, which is built anew.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from lifelong.training.meter import Meter
 
 @dataclass
 class Progress:
-    """What a run has come to after some of its experiences."""
+    """The state of a run after some of its experiences."""
 
     strategy: SupervisedTemplate
     meter: Meter
-    """One of the strategy's plug-ins."""
+    """The meter, which is one of the strategy's plug-ins."""
     accuracy: list[list[float | None]] = field(default_factory=list)
     capacity: list[Capacity] = field(default_factory=list)
     learning: list[Learning] = field(default_factory=list)
     train_s: list[float] = field(default_factory=list)
     eval_s: list[float] = field(default_factory=list)
     before_s: float = 0.0
-    """Spent by processes that were killed, up to their last checkpoint."""
+    """The seconds that processes which were killed had spent up to their last checkpoint."""
     resumed: int = 0
+    """How often the run was resumed."""
 
 
 class _Pickler(cloudpickle.Pickler):
@@ -55,22 +56,29 @@ class _Unpickler(pickle.Unpickler):
 
 
 def save(path: Path, progress: Progress) -> None:
-    """Write what a run has come to, with the random generators' states, whole or not at all.
+    """Write a run's progress and the states of the random generators, either whole or not at all.
 
-    A strategy that cannot be pickled, or a disk that is full, costs the checkpoint and not the run.
+    If the strategy cannot be pickled, or the disk is full, the run goes on without a checkpoint.
     """
     content = io.BytesIO()
     try:
         _Pickler(content).dump((versions(), RandomState.now(), progress))
         write_whole(path, content.getvalue())
     except Exception as error:
-        print(f"no checkpoint was written ({type(error).__name__}: {error}); going on without", flush=True)
+        print(f"no checkpoint was written ({type(error).__name__}: {error}); the run goes on without one", flush=True)
 
 
 def load(path: Path, images: dict[str, Images]) -> Progress | None:
-    """What the run had come to, and the generators put back; None where there is nothing to go on from.
+    """Read a run's progress, and put back the states of the random generators.
 
-    A checkpoint that other versions of the libraries wrote, or that is damaged, is dropped: the run starts anew.
+    A checkpoint that is damaged, or that other versions of the libraries wrote, is not used: the run starts anew.
+
+    Args:
+        path: the checkpoint's file.
+        images: the benchmark's sets of images by name.
+
+    Returns:
+        The progress; None where there is no checkpoint that can be used.
     """
     try:
         content = path.read_bytes()

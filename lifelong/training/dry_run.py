@@ -1,4 +1,4 @@
-"""How large another strategy's network becomes on a run's stream, with its seed: what controls of size are built by."""
+"""How large another strategy's network becomes on a run's stream, with its seed. Controls of size are built by it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from avalanche.training.templates import SupervisedTemplate
 from lifelong.errors import UsageError
 from lifelong.plasticity.plugin import Plasticity
 from lifelong.seeds import untouched_generators
-from lifelong.training.experiences import train
+from lifelong.training.train import train
 
 
 @dataclass(frozen=True)
 class Widths:
-    """Units of each layer that the network had from the start: at first, at the end, and averaged over all updates."""
+    """The number of units of each layer that the network had from the start.
+
+    Attributes:
+        initial: before the first update.
+        final: after the last update; layers that were removed are left out.
+        average: the mean over all updates.
+    """
 
     initial: Mapping[str, int]
     final: Mapping[str, int]
@@ -28,12 +34,13 @@ class Widths:
 
 @dataclass
 class DryRun:
-    """Trains a strategy on a run's own stream, once, to learn nothing of it but how large its network becomes.
+    """Trains a strategy once on a run's own stream, only to find out how large its network becomes.
 
     Args:
-        build: gives a strategy of that name and parameters over a network of its own, as it would be on the board.
+        build: a function from a strategy's name and parameters to that strategy, with a network of its own, as it would
+            be on the board.
         stream: the experiences to train on.
-        ordered: whether samples are trained on in their order.
+        ordered: whether samples are trained on in their own order, and not shuffled.
     """
 
     build: Callable[[str, Mapping[str, Any]], SupervisedTemplate]
@@ -41,19 +48,19 @@ class DryRun:
     ordered: bool = False
 
     def check(self, name: str, parameters: Mapping[str, Any]) -> None:
-        """Build the strategy once, before any training.
+        """Check before any training that the strategy can be built and changes a structure.
 
         Raises:
-            UsageError: if it cannot be built, or is one that changes no structure.
+            UsageError: if it cannot be built, or changes no structure.
         """
         with untouched_generators():
             changers(name, self.build(name, parameters))
 
     def widths(self, name: str, parameters: Mapping[str, Any]) -> Widths:
-        """Train the strategy, and tell how wide its layers were.
+        """Train the strategy, and return how wide its layers were.
 
         Raises:
-            UsageError: if it is one that changes no structure.
+            UsageError: if it cannot be built, or changes no structure.
         """
         strategy = self.build(name, parameters)
         scale = _Scale(changers(name, strategy)[0])
@@ -64,20 +71,24 @@ class DryRun:
 
 
 def changers(name: str, strategy: SupervisedTemplate) -> list[Plasticity]:
-    """The plug-ins by which a strategy of that name changes its network's structure.
+    """Return the plug-ins by which a strategy changes its network's structure.
+
+    Args:
+        name: the strategy's name, for the message.
+        strategy: the strategy.
 
     Raises:
         UsageError: if there is none.
     """
-    found = [plugin for plugin in strategy.plugins if isinstance(plugin, Plasticity)]
-    if not found:
+    plugins = [plugin for plugin in strategy.plugins if isinstance(plugin, Plasticity)]
+    if not plugins:
         raise UsageError(f"{name} changes no structure: a control of its size is {name} itself")
-    return found
+    return plugins
 
 
 @dataclass
 class _Scale(SupervisedPlugin):
-    """Weighs a network after each update."""
+    """Counts a network's units before each update."""
 
     watched: Plasticity
     steps: int = 0

@@ -1,4 +1,4 @@
-"""The suite scores: what a strategy's network can do, found out without a trace left in the strategy."""
+"""The suite scores: it finds out how well a strategy classifies, and leaves no trace in the strategy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lifelong.workarounds.evaluating import unchanged_by_evaluation
 
 
 class Scorer(SupervisedPlugin):
-    """Counts right answers for each experience, on the device, so that no batch waits for the one before it."""
+    """Counts the right answers for each experience, on the device, so that no batch waits for the last one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,16 +32,23 @@ class Scorer(SupervisedPlugin):
         strategy.mbatch = strategy.mb_output = None  # let the next batch have this one's memory
 
     def accuracy(self, experience: CLExperience) -> float:
-        """A fraction in [0, 1]."""
+        """Return the share of right answers, in [0, 1]."""
         index = experience.current_experience
         return float(self.right[index]) / self.seen[index]
 
 
 def evaluate(strategy: SupervisedTemplate, experiences: Sequence[CLExperience]) -> list[float]:
-    """The accuracy on each of some test experiences, in [0, 1]: a row of R, or a part of it.
+    """Return the accuracy on each of some test experiences: a row of R, or a part of it.
 
-    The strategy classifies as it sees fit (its own forward pass, its own plug-ins). Nothing in it changes: no growth,
-    no new head, no BatchNorm statistics, no random number that training would feel.
+    The strategy classifies in its own way (with its own forward pass and plug-ins). Nothing in it changes: there is no
+    growth, no new head, no update of BatchNorm statistics, and no draw of a random number that training would notice.
+
+    Args:
+        strategy: the strategy.
+        experiences: the test experiences.
+
+    Returns:
+        A fraction in [0, 1] for each experience.
     """
     scorer = Scorer()
     listen(scorer, strategy, experiences)
@@ -49,7 +56,7 @@ def evaluate(strategy: SupervisedTemplate, experiences: Sequence[CLExperience]) 
 
 
 def listen(listener: SupervisedPlugin, strategy: SupervisedTemplate, experiences: Sequence[CLExperience]) -> None:
-    """Let a plug-in hear an evaluation of which nothing else remains."""
+    """Evaluate a strategy while one more plug-in listens; nothing in the strategy is changed by it."""
     with unchanged_by_evaluation(strategy):
         strategy.plugins.append(listener)
         try:
@@ -59,11 +66,14 @@ def listen(listener: SupervisedPlugin, strategy: SupervisedTemplate, experiences
 
 
 def sample(experiences: Sequence[CLExperience], most: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs, targets and task labels of some samples, as many of each experience, evenly spaced over its data.
+    """Return some samples of experiences, as many of each, evenly spaced over its data.
 
     Args:
-        experiences: at least one.
-        most: how many in all, but at least one of each experience.
+        experiences: the experiences, at least one.
+        most: the largest number of samples in all; but there is at least one of each experience.
+
+    Returns:
+        Inputs of shape (n, ...), targets of shape (n,) and task labels of shape (n,).
     """
     share = max(1, most // len(experiences))
     batches = []

@@ -1,4 +1,4 @@
-"""One run, in this process: train on each experience, score on all of them, leave a record."""
+"""One run, in this process: train on each experience, score on all of them, and return a record."""
 
 from __future__ import annotations
 
@@ -23,23 +23,34 @@ from lifelong.training import checkpoint
 from lifelong.training.arithmetic import arithmetic
 from lifelong.training.checkpoint import Progress
 from lifelong.training.evaluation import evaluate, sample
-from lifelong.training.experiences import train
+from lifelong.training.events import clocks, events_of, finite, newborn
 from lifelong.training.job import Job
 from lifelong.training.meter import Meter, meter_of
-from lifelong.training.observed import clocks, events_of, finite, newborn
-from lifelong.training.setup import Prepared, build_benchmark, prepare
+from lifelong.training.prepare import Prepared, build_benchmark, prepare
+from lifelong.training.train import train
 
 Report = Callable[[int, int], None]
-"""Told before each experience how many are done, and of how many."""
+"""A function that is called before each experience, with the number of experiences done and the number of all."""
 INSPECTED = 512
-"""Samples of the test set, at most, on which a network's plasticity is measured after each experience."""
+"""The largest number of test samples on which a network's plasticity is measured after each experience."""
 
 
 def execute(job: Job, scenario: Scenario, strategy: Strategy, report: Report | None = None) -> Record:
     """Carry out a run from its start, or from its checkpoint.
 
+    Args:
+        job: the run.
+        scenario: the scenario that the job names.
+        strategy: the strategy that the job names.
+        report: a function that is told of the progress (see `Report`); None for none.
+
     Returns:
-        Its record, with status ok.
+        The run's record, with status ok.
+
+    Raises:
+        UsageError: if the benchmark, the network or the strategy cannot be built.
+        DataError: if the scenario's data cannot be read.
+        FloatingPointError: if a weight is no longer finite after an experience.
     """
     with arithmetic(job.device):
         return _execute(job, scenario, strategy, report)
@@ -106,10 +117,10 @@ def _fresh(prepared: Prepared, scenario: Scenario) -> Progress:
 
 
 class _Run:
-    """The loop's steps, each timed: train, score, and look at the network.
+    """The steps of the loop, each of them timed: train, score, and measure the network.
 
     Attributes:
-        trainings: the positions in the stream of the experiences that are trained on together.
+        trainings: for each training, the positions in the stream of the experiences that it trains on together.
     """
 
     def __init__(self, benchmark: CLScenario, progress: Progress, scenario: Scenario, offline: bool) -> None:
@@ -123,7 +134,7 @@ class _Run:
         self._probe = [column.to(progress.strategy.device) for column in _first(self._train[0].dataset)]
 
     def advance(self, training: list[int]) -> None:
-        """Train on some experiences, and find out what came of it."""
+        """Train on some experiences, then score and measure the network."""
         born_before = clocks(self._progress.strategy.plugins)
         self._learn(training)
         self.score(training, newborn(born_before))
@@ -141,11 +152,11 @@ class _Run:
             )
 
     def score(self, training: list[int], born: Mapping[str, Tensor] | None = None) -> None:
-        """One row of R, and what the network is like.
+        """Add a row of R, and measure the network.
 
         Args:
-            training: what was trained on last; empty before any training.
-            born: the units born meanwhile.
+            training: the experiences of the last training; empty before any training.
+            born: the units born in that training (see `newborn`).
         """
         started = time.perf_counter()
         progress = self._progress
@@ -161,8 +172,8 @@ class _Run:
         row: list[float | None] = [None] * len(self._test)
         columns = (self._always or training) if self._classifies else []
         if columns:
-            found = evaluate(self._progress.strategy, [self._test[column] for column in columns])
-            for column, accuracy in zip(columns, found, strict=True):
+            accuracies = evaluate(self._progress.strategy, [self._test[column] for column in columns])
+            for column, accuracy in zip(columns, accuracies, strict=True):
                 row[column] = accuracy
         return row
 
@@ -176,14 +187,17 @@ class _Run:
         return Learning.model_validate({name: finite(value) for name, value in values.items()})
 
     def matrix(self) -> list[list[float | None]]:
-        """R, of shape (T + 1, T); a strategy that trains once has its rows in between empty."""
+        """Return R, of shape (T + 1, T) for T experiences.
+
+        Where a strategy trains only once, the rows between the first and the last are empty.
+        """
         rows, experiences = self._progress.accuracy, len(self._test)
         empty: list[list[float | None]] = [[None] * experiences] * (experiences + 1 - len(rows))
         return [*rows[:-1], *empty, rows[-1]]
 
 
 def _first(dataset: Any) -> tuple[Tensor, Tensor]:
-    """The first sample's input and task label, each as a batch of one."""
+    """Return the first sample's input, of shape (1, ...), and its task label, of shape (1,)."""
     x, _, task_label = dataset[0]
     return torch.as_tensor(x)[None], torch.tensor([task_label])
 

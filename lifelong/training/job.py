@@ -1,4 +1,4 @@
-"""A run and where it is carried out: what the parent hands to the process of a run. Light to import."""
+"""What the parent hands to the process of a run: the run, and where to carry it out. Importing this file is cheap."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lifelong.records.store import Store
 
 @dataclass(frozen=True)
 class Job:
-    """A run, with what it needs on this machine and what is no part of its identity."""
+    """A run, with what it needs on this machine; the latter is not part of the run's identity."""
 
     spec: Spec
     board: str
@@ -21,13 +21,16 @@ class Job:
     strategy: str
     """The strategy's name, or `file.py:name`."""
     out: Path
+    """The folder of records."""
     data: Path | None = None
+    """The folder of data sets; None for the default one."""
     device: str = "cpu"
     checkpoint_s: float = 60.0
-    """The most work, in seconds, that a kill may cost beyond the experience in training."""
+    """How many seconds of work a kill may cost, besides the experience in training."""
     tuned: Tuned | None = None
     """The study that chose the strategy's parameters."""
 
     @property
     def store(self) -> Store:
+        """Where the run's record, its log and its checkpoint lie."""
         return Store(self.out, self.board)

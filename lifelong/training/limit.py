@@ -1,4 +1,4 @@
-"""Budgets that are not counted in epochs: an Avalanche plug-in that ends the training on an experience."""
+"""Budgets that are not counted in epochs: an Avalanche plug-in ends the training on an experience."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from lifelong.records.spec import Budget
 from lifelong.training.meter import Meter, meter_of
 
 ENDLESS = 2**31
-"""Epochs, of which the last is never reached."""
+"""A number of epochs that no training reaches."""
 
 
 class Limit(SupervisedPlugin):
-    """Passes over an experience until its iterations, or its multiply-accumulates, are spent. Put it after the others.
+    """Lets a strategy train on an experience until the budget is spent. Put it after the other plug-ins.
 
     A strategy that trains once, on several experiences, may spend the budget of them all.
 
     Args:
-        budget: in iterations or in training MACs; one in epochs is Avalanche's own business.
+        budget: a budget in iterations or in training MACs (multiply-accumulates), for each experience.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -28,7 +28,7 @@ class Limit(SupervisedPlugin):
         self._end = 0
 
     def before_training_exp(self, strategy: Any, **_: object) -> None:
-        together = len(getattr(strategy, "_experiences", ())) or 1  # joint training has them there
+        together = len(getattr(strategy, "_experiences", ())) or 1  # joint training keeps its experiences there
         meter = meter_of(strategy)
         self._end = self._spent(meter) + together * (self.budget.iterations or self.budget.training_macs or 0)
         strategy.train_epochs = ENDLESS

@@ -1,4 +1,4 @@
-"""What training costs, and how well a network does on what it is about to learn: an Avalanche plug-in that counts."""
+"""What training costs, and how well a network does on what it is about to learn: an Avalanche plug-in counts both."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from torch import Size, Tensor
 from lifelong.measures.capacity import measure
 
 BACKWARD_AND_FORWARD = 3
-"""Forward passes that a training step costs: the backward pass multiplies with weights and with activations."""
+"""The cost of a training step in forward passes: the backward pass multiplies with weights and with activations."""
 
 
 class Meter(SupervisedPlugin):
-    """Counts over the whole stream; put before the other plug-ins, so that the loss it sees is without penalties.
+    """Counts over the whole stream. Put it before the other plug-ins, so that the loss it sees is without penalties.
 
-    Nothing waits for the device, and the network is measured only where its tensors' shapes have changed.
+    It never waits for the device, and measures the network only after its tensors' shapes have changed.
 
     Args:
-        classifies: whether there is an accuracy.
+        classifies: whether the network classifies, so that there is an accuracy.
 
     Attributes:
-        steps: training iterations so far.
-        samples: samples trained on so far; each time that one is counts.
-        training_macs: three times those of a forward pass of each sample, masks not counted.
+        steps: the training iterations so far.
+        samples: the samples trained on so far; a sample counts each time that it is trained on.
+        training_macs: the multiply-accumulates of training so far: for each sample, three times those of a forward
+            pass. Weights that are masked count too.
     """
 
     def __init__(self, classifies: bool = True) -> None:
@@ -38,12 +39,15 @@ class Meter(SupervisedPlugin):
 
     @property
     def average_parameters(self) -> float | None:
-        """Mean over the steps so far; None before any."""
+        """The mean number of parameters over the steps so far; None before the first."""
         return self._parameter_steps / self.steps if self.steps else None
 
     @property
     def online(self) -> dict[str, float | None]:
-        """Mean loss and accuracy over the first epoch of the last training, each batch before its update."""
+        """Mean loss and accuracy over the first epoch of the last training, each batch judged before its update.
+
+        They are called `online_loss` and `online_accuracy` (in [0, 1]), and None where nothing was judged.
+        """
         loss = float(self._loss) / self._judged if self._judged else None
         accuracy = float(self._right) / self._judged if isinstance(self._right, Tensor) else None
         return {"online_loss": loss, "online_accuracy": accuracy}
@@ -58,7 +62,7 @@ class Meter(SupervisedPlugin):
             self._shapes, self._parameters, self._macs = shapes, size.parameters, size.macs
 
     def before_backward(self, strategy: Any, **_: object) -> None:
-        apart = getattr(strategy, "mb_buffer_x", None)  # the memory's batch, where it is not joined with the others
+        apart = getattr(strategy, "mb_buffer_x", None)  # the memory's batch, where it is kept apart
         samples = len(strategy.mb_x) + (0 if apart is None else len(apart))
         self.steps += 1
         self.samples += samples
@@ -71,7 +75,8 @@ class Meter(SupervisedPlugin):
     def _judge(self, strategy: Any) -> None:
         self._judged += len(strategy.mb_y)
         self._loss += strategy._criterion(strategy.mb_output, strategy.mb_y) * len(strategy.mb_y)
-        if self.classifies and strategy.mb_output.dim() == 2:  # there is no answer in views that are only compared
+        # an output of more dimensions holds views that are only compared with each other, and no answer
+        if self.classifies and strategy.mb_output.dim() == 2:
             self._right += (strategy.mb_output.argmax(dim=1) == strategy.mb_y).sum()
 
     def _restart(self) -> None:
@@ -81,7 +86,7 @@ class Meter(SupervisedPlugin):
 
 
 def meter_of(strategy: Any) -> Meter:
-    """The meter of a strategy, before its other plug-ins; a new one where it has none.
+    """Return the meter of a strategy; where there is none, put a new one before the other plug-ins.
 
     Args:
         strategy: an Avalanche strategy.

@@ -17,7 +17,7 @@ from lifelong.records.store import Store
 from lifelong.registry import boards, strategies
 from lifelong.training.execute import execute
 from lifelong.training.job import Job
-from lifelong.training.setup import build_benchmark, prepare
+from lifelong.training.prepare import build_benchmark, prepare
 
 FORMATS = {"CIFAR10": (3, 32, 10), "CIFAR100": (3, 32, 100)}
 ITERATIONS = 2

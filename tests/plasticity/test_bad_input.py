@@ -32,7 +32,6 @@ from lifelong.plasticity import (
 from lifelong.records.spec import Budget
 from lifelong.structure import Copy, GradMax
 from lifelong.training.dry_run import DryRun
-from lifelong.training.setup import _made
 
 WHEN, NORM = Every(steps=2), WeightNorm()
 
@@ -140,7 +139,7 @@ def test_a_part_of_ones_own_that_says_what_cannot_be_understood(rule, message):
 
 
 def test_a_rule_that_is_in_no_plugin():
-    with pytest.raises(UsageError, match=r"a rule is no plug-in: put it into one, as Plasticity\(rule\)"):
+    with pytest.raises(UsageError, match=r"a rule is no plug-in: put it into one, such as Plasticity\(rule\)"):
         setup().naive(Rule(WHEN, Grow(1)))
 
 
@@ -159,7 +158,7 @@ def test_a_plugin_that_was_added_afterwards_is_looked_at_too(rule, given, messag
         return made
 
     with pytest.raises(UsageError, match=message):
-        _made(added, setup(**given), {})
+        setup(**given).build(added, {})
 
 
 @pytest.mark.parametrize("control", ["random-growth", "matched-final"])

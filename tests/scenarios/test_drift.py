@@ -13,7 +13,7 @@ from lifelong.data.drift import CONCEPTS, TURNS, drifts_of
 from lifelong.errors import UsageError
 from lifelong.records.spec import Budget, Choice, Spec
 from lifelong.registry import scenarios
-from lifelong.training.setup import build_benchmark
+from lifelong.training.prepare import build_benchmark
 
 STEPS, BATCH, EXPERIENCES = 800, 4, 16
 

@@ -8,7 +8,7 @@ import pytest
 
 from lifelong.records.spec import Budget, Choice, Spec
 from lifelong.registry import scenarios, strategies
-from lifelong.training.setup import build_benchmark, prepare
+from lifelong.training.prepare import build_benchmark, prepare
 
 GROWER = """
 from lifelong import Setup, strategy

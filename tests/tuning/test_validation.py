@@ -20,7 +20,7 @@ from lifelong.records.spec import Spec, Validation
 from lifelong.registry import scenarios
 from lifelong.training.execute import execute
 from lifelong.training.job import Job
-from lifelong.training.setup import load_scenario
+from lifelong.training.prepare import load_scenario
 from lifelong.verification.closed import Division
 
 SHARE = 0.4

@@ -15,7 +15,7 @@ from lifelong.boards.board import load_board
 from lifelong.boards.plan import Wishes, make_plan
 from lifelong.errors import UsageError
 from lifelong.records.store import Store
-from lifelong.training.setup import Prepared, build_benchmark, prepare
+from lifelong.training.prepare import Prepared, build_benchmark, prepare
 
 
 def made(folder: Path, name: str, *settings: str) -> Prepared:

@@ -1,4 +1,4 @@
-"""What plug-ins tell of how they changed a network, as a record takes it."""
+"""What plug-ins tell of the changes that they made to a network: events, in the form of a record, and units born."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _FIELDS = {name: field.is_required() for name, field in Event.model_fields.items
 
 
 def events_of(plugins: Iterable[Any]) -> list[Event]:
-    """The events of every plug-in that has a list of them, as `Plasticity` has, oldest first.
+    """Return the events of every plug-in that keeps a list of them, such as `Plasticity`, oldest first.
 
-    What is neither finite nor a number becomes None: JSON has no place for it.
+    A number that is not finite becomes None, because JSON has no place for it.
     """
     lists = [events for plugin in plugins if isinstance(events := getattr(plugin, "events", None), list)]
-    found = [_event(item) for events in lists for item in events if _is_event(item)]
-    return sorted(found, key=lambda event: event.step)
+    recorded = [_event(item) for events in lists for item in events if _is_event(item)]
+    return sorted(recorded, key=lambda event: event.step)
 
 
 def _is_event(item: object) -> bool:
@@ -33,19 +33,29 @@ def _event(item: object) -> Event:
 
 
 def finite(value: Any) -> Any:
-    """The value, but None for a float that is not finite."""
+    """Return the value, or None for a float that is not finite.
+
+    >>> finite(0.5), finite(math.nan), finite("a text")
+    (0.5, None, 'a text')
+    """
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def clocks(plugins: Iterable[Any]) -> list[tuple[Any, int]]:
-    """The plug-ins that know when each unit was born, as `Plasticity` does, with the updates they have counted."""
+    """Return the plug-ins that know when each unit was born, such as `Plasticity`, each with the updates it counted."""
     return [(plugin, plugin.step) for plugin in plugins if hasattr(plugin, "births") and hasattr(plugin, "step")]
 
 
 def newborn(since: Iterable[tuple[Any, int]]) -> Mapping[str, Tensor] | None:
-    """Which units were born since then, of shape (units,) for each layer that has any; None where nothing is.
+    """Tell which units were born since `clocks` was called.
 
-    Units that were there before the first update are as old as the stream, whoever made them.
+    Units that were there before the first update are as old as the stream, and never count as born, whoever made them.
+
+    Args:
+        since: what `clocks` returned.
+
+    Returns:
+        For each layer with such units a mask, bool, of shape (units,); None where no unit was born.
     """
     masks = {
         layer: births >= max(step, 1)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lifelong.plasticity.plugin import Event as Told
 from lifelong.records.entries import Event
-from lifelong.training.observed import clocks, events_of, newborn
+from lifelong.training.events import clocks, events_of, newborn
 
 TOLD = Told(7, 1, "surprised", 3.5, "0", "grow", 2, 10, 20, 1.5, 1.25, "clipped")
 
