@@ -60,7 +60,7 @@ class GatedExperts(DynamicModule):
     def __init__(self, network: nn.Module, inputs: Sequence[Any], code: int | None) -> None:
         super().__init__()
         if not inputs:
-            raise UsageError("what the network reads is not known: give load_strategy an example, as inputs=(x,)")
+            raise UsageError("what the network reads is not known: give load_strategy an example, such as inputs=(x,)")
         self.inputs = inputs[0].flatten(1).shape[1]
         if code is not None and code >= self.inputs:
             raise UsageError(f"expert-gate.code = {code} hides nothing of the {self.inputs} inputs; give fewer")
