@@ -9,6 +9,7 @@ from generate import standing
 from generate.writing import fill
 from lifelong.boards.board import load_board
 from lifelong.commands.records import published_with
+from lifelong.records.metrics import RUN_METRICS
 from lifelong.registry import board_file, boards
 from lifelong.reporting.text.details import board_as_data
 
@@ -24,6 +25,7 @@ def board_pages() -> Iterator[tuple[str, str]]:
                 **board_as_data(name),
                 outcomes=standing.targets(name) if name in published else [],
                 published=_prose(name) is not None,
+                titles={metric.name: metric.title for metric in RUN_METRICS.values()},
                 toml=board_file(name).read_text(encoding="utf-8"),
             ),
         )

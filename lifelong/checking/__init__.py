@@ -1,1 +1,1 @@
-"""What every strategy has to keep to, tried out in seconds: `lifelong check`."""
+"""Tries out in seconds what every strategy has to keep to: the command `lifelong check`."""

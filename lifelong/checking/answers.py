@@ -1,4 +1,4 @@
-"""What a check is, and what it answers."""
+"""Defines what a check is, and what it answers."""
 
 from __future__ import annotations
 
@@ -14,44 +14,45 @@ Verdict = Literal["passed", "failed", "note", "not applicable"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a check found."""
+    """Says what a check saw, and what follows from it."""
 
     verdict: Verdict
     happened: str = ""
-    """What was seen; where a check is not applicable, why."""
+    """What was seen; where a check is not applicable, the reason."""
     cause: str = ""
-    """The likely one."""
+    """The likely cause of a failure."""
     remedy: str = ""
+    """How to mend it."""
 
 
 PASSED = Answer("passed")
 
 
 def failed(happened: str, cause: str, remedy: str) -> Answer:
-    """Something that a strategy must not do, why it probably does, and how to mend it."""
+    """Answer that a strategy does what it must not do, why it probably does so, and how to mend it."""
     return Answer("failed", happened, cause, remedy)
 
 
 def note(happened: str) -> Answer:
-    """What a reader should know, and is no failure."""
+    """Answer with something that a reader should know, and that is no failure."""
     return Answer("note", happened)
 
 
 def not_applicable(reason: str) -> Answer:
-    """There is nothing to look at."""
+    """Answer that there is nothing to look at, and why."""
     return Answer("not applicable", reason)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that every strategy has to keep to."""
+    """Looks at one thing that every strategy has to keep to."""
 
     name: str
     expected: str
-    """What passes, as half a sentence."""
+    """What has to be seen, in half a sentence."""
     look: Callable[[Subject], Answer]
     vital: bool = False
-    """Whether nothing else can be looked at where it fails."""
+    """Whether nothing else can be looked at where this fails."""
 
 
 def check(name: str, expected: str, *, vital: bool = False) -> Callable[[Callable[[Subject], Answer]], Check]:

@@ -1,4 +1,4 @@
-"""All checks of a strategy on a few small scenarios, one of each protocol."""
+"""Makes all checks of a strategy on a few small scenarios, one of each protocol."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from lifelong.boards.board import Board
 from lifelong.boards.plan import AtHand, Cell, Wishes, make_plan
 from lifelong.checking.answers import Answer, Check, failed, not_applicable
-from lifelong.checking.hiding import (
+from lifelong.checking.peeking import (
     answers_without_boundaries,
     answers_without_test_labels,
     learns_without_test_sets,
@@ -45,14 +45,14 @@ CHECKS: tuple[Check, ...] = (
 TOYS = ("toy", "toy-domain", "toy-task")
 DRIFTING = "drift-digits"
 SCENARIOS = (*TOYS, DRIFTING)
-"""The smallest of each protocol."""
+"""The smallest scenario of each protocol."""
 EPOCHS = 10
-"""On a toy: enough to learn it, and for what waits for convergence."""
+"""How many epochs a toy is trained: enough to learn it, and for rules that wait for convergence."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a check found on one scenario."""
+    """Holds what a check answered on one scenario."""
 
     scenario: str
     check: Check
@@ -61,7 +61,7 @@ class Result:
 
 @dataclass
 class Report:
-    """All that was found of one strategy."""
+    """Holds what all checks answered about one strategy."""
 
     strategy: Strategy
     results: list[Result] = field(default_factory=list)
@@ -69,16 +69,17 @@ class Report:
 
     @property
     def built(self) -> bool:
-        """Whether there is a scenario that it could be made for."""
+        """Whether there is a scenario for which the strategy could be built."""
         return any(one.check is is_built and one.answer.verdict == "passed" for one in self.results)
 
     @property
     def ok(self) -> bool:
+        """Whether it could be built, and no check failed."""
         return self.built and all(result.answer.verdict != "failed" for result in self.results)
 
 
 Tell = Callable[[str, str, str], None]
-"""Told the strategy, the scenario and the check before each."""
+"""Is called before each check, with the names of the strategy, the scenario and the check."""
 
 
 def check(
@@ -88,13 +89,13 @@ def check(
     tell: Tell = lambda *_: None,
     data: Path | None = None,
 ) -> Iterator[Report]:
-    """Look at strategies, one after the other.
+    """Check strategies, one after the other.
 
     Args:
         references: names, or `file.py:name`.
-        settings: as `ewc.ewc_lambda=0.4`.
+        settings: parameters, such as `ewc.ewc_lambda=0.4`.
         scenarios: names, or `file.py:name`.
-        tell: hears what is being looked at.
+        tell: is told what is being looked at.
         data: the folder of data sets.
 
     Raises:
@@ -113,7 +114,7 @@ def check(
 
 
 def _small(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What the smallest scenarios are made of here: short streams, and two layers unless a model is asked for."""
+    """Return the settings of the smallest scenarios: short streams, and two layers unless a model is asked for."""
     toy: dict[str, Any] = {"budget": {"epochs": EPOCHS}}
     if not any("model.name=" in setting for setting in settings):
         toy["model"] = {"widths": [32, 16]}
@@ -129,7 +130,7 @@ def _report(cells: Sequence[Cell], everyone: Sequence[Cell], tell: Tell, data: P
 
 
 def _on(cell: Cell, everyone: Sequence[Cell], tell: Tell, folder: Path, data: Path | None) -> Iterator[Result]:
-    """All checks on one scenario."""
+    """Yield the results of all checks on one scenario."""
     name = cell.scenario.name
     if cell.spec is None:
         yield from (Result(name, one, not_applicable(cell.reason)) for one in CHECKS)
@@ -147,7 +148,7 @@ def _on(cell: Cell, everyone: Sequence[Cell], tell: Tell, folder: Path, data: Pa
 
 
 def _look(one: Check, subject: Subject) -> Answer:
-    # what is said goes nowhere; to ignore warnings is not enough, for Avalanche switches its own on again
+    # What is printed is dropped. To ignore warnings is not enough, because Avalanche switches its own on again.
     with redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True), arithmetic("cpu"):
         warnings.simplefilter("ignore")
         try:
@@ -157,7 +158,7 @@ def _look(one: Check, subject: Subject) -> Answer:
 
 
 def _place(error: Exception, strategy: Strategy) -> str:
-    """Where an error was raised: the last line of the strategy's own file, or else of any."""
+    """Tell where an error was raised: the last line of the strategy's own file, or else of any file."""
     frames = traceback.extract_tb(error.__traceback__)
     file = strategy.function.__code__.co_filename
     own = [frame for frame in frames if frame.filename == file]
@@ -166,12 +167,12 @@ def _place(error: Exception, strategy: Strategy) -> str:
 
 
 def hints(strategy: Strategy) -> list[str]:
-    """What a reader would miss of a strategy."""
-    found = []
+    """Tell what a reader would miss in a strategy's description."""
+    missing = []
     if not strategy.summary:
-        found.append("it has no docstring: say in one sentence what it does")
+        missing.append("it has no docstring: say in one sentence what it does")
     if not strategy.source:
-        found.append("it has no source: @strategy(source='Author Year, Title, arXiv:...')")
+        missing.append("it has no source: @strategy(source='Author Year, Title, arXiv:...')")
     if unsaid := [name for name in strategy.parameters if f"{name}:" not in strategy.description]:
-        found.append(f"its docstring does not tell what {', '.join(unsaid)} {'is' if len(unsaid) == 1 else 'are'}")
-    return found
+        missing.append(f"its docstring does not tell what {', '.join(unsaid)} {'is' if len(unsaid) == 1 else 'are'}")
+    return missing

@@ -1,4 +1,4 @@
-"""What of a strategy cannot be pickled."""
+"""Finds out what in a strategy cannot be pickled."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import cloudpickle
 
 DEPTH = 6
-"""How far to look into what holds it."""
+"""How many levels of attributes are looked into."""
 
 
 def unpicklable(strategy: object) -> str:
-    """The innermost attribute that cannot be pickled, as `Plugin.file` (TextIOWrapper): and why."""
+    """Return the innermost attribute that cannot be pickled, such as `Plugin.file` (TextIOWrapper), and the reason."""
     path, culprit = type(strategy).__name__, strategy
     for _ in range(DEPTH):
         step = next(((name, value) for name, value in _inside(culprit) if _refusal(value)), None)
@@ -24,7 +24,7 @@ def unpicklable(strategy: object) -> str:
 
 
 def _refusal(value: object) -> str:
-    """Why it cannot be pickled; empty where it can."""
+    """Return why a value cannot be pickled; an empty text where it can."""
     try:
         cloudpickle.dumps(value)
     except Exception as error:
@@ -33,10 +33,10 @@ def _refusal(value: object) -> str:
 
 
 def _inside(value: Any) -> Iterator[tuple[str, Any]]:
-    """What an object holds, each with how it is reached from it."""
+    """Yield what an object holds, each value after the way to it from the object."""
     if isinstance(value, dict):
-        yield from ((f"[{key!r}]", held) for key, held in value.items())
+        yield from ((f"[{key!r}]", inner) for key, inner in value.items())
     elif isinstance(value, list | tuple | set):
-        yield from ((f"[{index}]", held) for index, held in enumerate(value))
+        yield from ((f"[{index}]", inner) for index, inner in enumerate(value))
     else:
-        yield from ((f".{name}", held) for name, held in getattr(value, "__dict__", {}).items())
+        yield from ((f".{name}", inner) for name, inner in getattr(value, "__dict__", {}).items())

@@ -1,4 +1,4 @@
-"""Whether a run depends on nothing but its seed: not on the day, on being evaluated, or on being killed meanwhile."""
+"""Checks that a run depends on its seed alone: not on the time, on evaluations, or on being killed in between."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def seeds_repeat(subject: Subject) -> Answer:
     return failed(
         f"run twice with seed {SEED}: {told}",
         "a generator that the run's seed does not reach (`np.random.default_rng()`, `torch.Generator()`, one of the "
-        "module), the clock, or something that outlives the strategy, as a list of its class or module",
+        "module), the clock, or something that outlives the strategy, such as a list of its class or module",
         "draw from torch's, numpy's or Python's global generators, which are seeded for each run, and keep all state "
         "in the strategy and its plug-ins",
     )
@@ -37,7 +37,7 @@ def seeds_differ(subject: Subject) -> Answer:
         return PASSED
     return failed(
         f"with seeds {SEED} and {OTHER_SEED} {told}",
-        "it sets a seed of its own, as `torch.manual_seed(0)`, which makes the seeds of a board alike",
+        "it sets a seed of its own, such as `torch.manual_seed(0)`, which makes the seeds of a board alike",
         "set no seed: it is set for each run, before the network is made and again before training",
     )
 
@@ -81,11 +81,11 @@ def survives_a_resume(subject: Subject) -> Answer:
             "open files, running generators, threads and locks cannot be pickled",
             "make it anew where it is used, or leave it out in `__getstate__` and make it in `__setstate__`",
         )
-    with redirect_stdout(StringIO()) as said:
+    with redirect_stdout(StringIO()) as printed:
         resumed = subject.resumed()
     if resumed is None:
         return failed(
-            f"it was saved, but could not be read again: {_reason(said.getvalue())}",
+            f"it was saved, but could not be read again: {_reason(printed.getvalue())}",
             "a class's `__setstate__` or `__reduce__` does not give back what was saved, or asks for what is not there",
             "let `cloudpickle.loads(cloudpickle.dumps(plugin))` give an equal plug-in",
         )
@@ -100,7 +100,7 @@ def survives_a_resume(subject: Subject) -> Answer:
     )
 
 
-def _reason(said: str) -> str:
-    """Why a checkpoint was not taken, of the sentence that says so."""
-    found = re.search(r"\((.*)\)", said)
-    return found[1] if found else said.strip()
+def _reason(printed: str) -> str:
+    """Take the reason why a checkpoint was not read from the sentence that says so."""
+    reason = re.search(r"\((.*)\)", printed)
+    return reason[1] if reason else printed.strip()

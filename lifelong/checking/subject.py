@@ -1,4 +1,4 @@
-"""A strategy on a scenario, and the short runs of it that checks look at, each carried out once."""
+"""Carries out the short runs of a strategy on a scenario that checks look at, each once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from avalanche.benchmarks import CLScenario
 
+from lifelong.checking.altered import Change, altered, other_future, other_tests
 from lifelong.checking.trial import Trial
-from lifelong.checking.twins import Change, other_future, other_tests, twin
 from lifelong.contracts import Scenario, Strategy
 from lifelong.data.resident import images_of
 from lifelong.records.spec import Spec
@@ -24,12 +24,12 @@ SEED, OTHER_SEED = 0, 1
 
 @dataclass
 class Subject:
-    """What is looked at: one strategy on one scenario.
+    """Is what checks look at: one strategy on one scenario.
 
     Args:
         scenario: the scenario.
         strategy: the strategy.
-        spec: a run of both.
+        spec: the specification of a run of both.
         floor: the strategy that others are compared with in what they spend.
         folder: for checkpoints.
         data: the folder of data sets.
@@ -42,8 +42,8 @@ class Subject:
     folder: Path
     data: Path | None = None
 
-    def made(self, strategy: Strategy, spec: Spec, change: Change | None = None) -> Trial:
-        """A run that has not begun.
+    def build(self, strategy: Strategy, spec: Spec, change: Change | None = None) -> Trial:
+        """Build a run that has not begun.
 
         Raises:
             UsageError: if the scenario, the model or the strategy refuses its parameters.
@@ -56,11 +56,11 @@ class Subject:
         return Trial(progress, benchmark, prepared.begin, self.scenario, strategy.offline)
 
     def benchmark(self, spec: Spec, change: Change | None = None) -> CLScenario:
-        """The scenario's benchmark, or a twin of it."""
+        """Build the scenario's benchmark, altered where a change is given."""
         benchmark = build_benchmark(spec, self.scenario, self.data, "cpu")
         if change is None:
             return benchmark
-        return twin(benchmark, change, task_labels=self.scenario.protocol == "task")
+        return altered(benchmark, change, task_labels=self.scenario.protocol == "task")
 
     def run(
         self,
@@ -71,7 +71,7 @@ class Subject:
         trainings: int | None = None,
         save_to: Path | None = None,
     ) -> Trial:
-        """A run of the strategy.
+        """Run the strategy.
 
         Args:
             seed: of the run.
@@ -81,7 +81,7 @@ class Subject:
             save_to: where to leave a checkpoint after the first training.
         """
         spec = self.spec.model_copy(update={"seed": seed})
-        trial = replace(self.made(self.strategy, spec, change), evaluated=evaluated)
+        trial = replace(self.build(self.strategy, spec, change), evaluated=evaluated)
         trial.begin()
         trial.look()
         for index, training in enumerate(trial.trainings[:trainings]):
@@ -92,7 +92,7 @@ class Subject:
 
     @property
     def checkpoint(self) -> Path:
-        """What the usual run leaves after its first training, if it can be saved."""
+        """The file that the usual run leaves after its first training, if it can be saved."""
         return self.folder / f"{self.scenario.name}.pkl"
 
     @cached_property
@@ -102,32 +102,32 @@ class Subject:
 
     @cached_property
     def repeated(self) -> Trial:
-        """The same again."""
+        """The usual run, made a second time."""
         return self.run()
 
     @cached_property
     def unevaluated(self) -> Trial:
-        """The same without an evaluation before the end."""
+        """The usual run without an evaluation before the end."""
         return self.run(evaluated=False)
 
     @cached_property
     def otherwise_seeded(self) -> Trial:
-        """With another seed."""
+        """The run with another seed, without an evaluation before the end."""
         return self.run(seed=OTHER_SEED, evaluated=False)
 
     @cached_property
     def otherwise_tested(self) -> Trial:
-        """With other data in the test sets."""
+        """The usual run with other data in the test sets."""
         return self.run(change=other_tests)
 
     @cached_property
     def otherwise_continued(self) -> Trial:
-        """The first training, where other experiences are to follow."""
+        """The first training of a stream in which other experiences follow."""
         return self.run(change=other_future, trainings=1)
 
     def resumed(self) -> Trial | None:
-        """The rest of the usual run, taken up from its checkpoint; None where there is none that can be read."""
-        fresh = self.made(self.strategy, self.spec)
+        """Run the rest of the usual run from its checkpoint; return None where there is none that can be read."""
+        fresh = self.build(self.strategy, self.spec)
         progress = checkpoint.load(self.checkpoint, images_of(fresh.benchmark))
         if progress is None:
             return None
@@ -139,8 +139,8 @@ class Subject:
 
     @cached_property
     def floor_spent(self) -> tuple[int, int]:
-        """Iterations and samples that the floor takes for the same."""
-        trial = replace(self.made(*self.floor), evaluated=False)
+        """The iterations and samples that the floor takes for the same trainings."""
+        trial = replace(self.build(*self.floor), evaluated=False)
         trial.begin()
         for position in chain.from_iterable(self.usual.trainings):
             trial.advance([position])

@@ -1,4 +1,4 @@
-"""Whether a strategy trains at all, and what it takes for that."""
+"""Checks that a strategy trains, and what it takes for that."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lifelong.checking.trial import after
 from lifelong.errors import UsageError
 
 MUCH = 1.5
-"""Times what the floor takes, from which on it is told."""
+"""How many times as much as the floor a strategy has to take before it is told."""
 
 
 @check("is built", "it can be made for this scenario, or refuses in a sentence", vital=True)
@@ -18,7 +18,7 @@ def is_built(subject: Subject) -> Answer:
     if reason := subject.strategy.refusal(subject.scenario):
         return not_applicable(reason)
     try:
-        subject.made(subject.strategy, subject.spec)
+        subject.build(subject.strategy, subject.spec)
     except UsageError as refusal:
         return not_applicable(f"refused: {refusal}")
     return PASSED

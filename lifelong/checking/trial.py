@@ -1,4 +1,4 @@
-"""A short run of a strategy, as on a board, that remembers what it came to after each experience."""
+"""Makes a short run of a strategy, as on a board, and remembers its state after each experience."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from lifelong.training.evaluation import listen
 from lifelong.training.train import train
 
 Weights = dict[str, Tensor]
-"""Every tensor of a network's state by name."""
+"""Every tensor of a network's state, by its name."""
 
 
 @dataclass
 class Trial:
-    """A run of a strategy on the first experiences of a stream.
+    """Runs a strategy on the first experiences of a stream.
 
     Args:
         progress: the strategy and its meter, as a checkpoint holds them.
         benchmark: the stream.
         begin: to be called once before the first training; not after a resume.
-        scenario: what it is called.
+        scenario: the scenario that the stream comes from.
         offline: whether the strategy is trained once, on all experiences together.
         evaluated: whether it is evaluated before and after each training.
         weights: of the network, before any training and after each.
         outputs: on each test set, at the same times; empty where it is not evaluated.
-        accuracy: of these outputs: rows of R.
+        accuracy: the accuracies of these outputs: rows of R.
         touched: what an evaluation changed in the network; empty where nothing.
-        wavering: what a second evaluation, in reversed order, gave otherwise than the first; empty where nothing.
+        wavering: how a second evaluation, in reversed order, differed from the first; empty where it did not.
         random: the state of each global generator when the last training was over, by the library's name.
     """
 
@@ -66,7 +66,7 @@ class Trial:
         return [positions] if self.offline else [[position] for position in positions[:2]]
 
     def look(self) -> None:
-        """Remember what it has come to."""
+        """Remember the state that the run has reached."""
         self.weights.append(weights_of(self.strategy.model))
         state = RandomState.now()
         self.random = {"torch": state.cpu.tolist(), "numpy": state.numpy[1].tolist(), "Python": state.python}
@@ -74,7 +74,7 @@ class Trial:
             self._score()
 
     def advance(self, training: Sequence[int]) -> None:
-        """Train on some experiences, and remember what that came to."""
+        """Train on some experiences, and remember the state after it."""
         experiences = [self.benchmark.train_stream[index] for index in training]
         train(self.strategy, experiences, in_order=self.scenario.ordered and not self.offline)
         self.look()
@@ -91,7 +91,7 @@ class Trial:
         self.accuracy.append(first.accuracy)
 
     def answers(self, benchmark: CLScenario | None = None, *, backwards: bool = False) -> Answers:
-        """What the strategy answers now.
+        """Return what the strategy answers now.
 
         Args:
             benchmark: whose test sets, if not the run's own.
@@ -103,12 +103,12 @@ class Trial:
 
     @property
     def last_outputs(self) -> list[Tensor]:
-        """On each test set, at the end."""
+        """The outputs on each test set at the end."""
         return self.outputs[-1] if self.outputs else self.answers().outputs
 
 
 class Answers(NamedTuple):
-    """Outputs on each test set, each of shape (n, outputs), and the accuracy of each, in [0, 1]."""
+    """Holds the outputs on each test set, each of shape (n, outputs), and the accuracy on each, in [0, 1]."""
 
     outputs: list[Tensor]
     accuracy: list[float]
@@ -126,21 +126,21 @@ class _Listener(SupervisedPlugin):
         heard.append((strategy.mb_output.detach().clone(), strategy.mb_y.detach().clone()))
 
     def answers(self, tests: Sequence[CLExperience]) -> Answers:
-        found = Answers([], [])
+        answers = Answers([], [])
         for experience in tests:
             outputs, labels = map(torch.cat, zip(*self._heard[experience.current_experience], strict=True))
-            found.outputs.append(outputs)
-            found.accuracy.append(float((outputs.argmax(dim=1) == labels).float().mean()))
-        return found
+            answers.outputs.append(outputs)
+            answers.accuracy.append(float((outputs.argmax(dim=1) == labels).float().mean()))
+        return answers
 
 
 def after(trainings: int) -> str:
-    """When a run was looked at."""
+    """Write when a run was looked at."""
     return f"after training {trainings}" if trainings else "before any training"
 
 
 def first_difference(one: Trial, other: Trial) -> str:
-    """Where two runs part, in half a sentence; empty where they are equal bit for bit.
+    """Tell in half a sentence where two runs part; return an empty text where they are equal bit for bit.
 
     Compared are the weights and the outputs at each time that both were looked at, and those at the end of runs of one
     length.
@@ -155,26 +155,26 @@ def first_difference(one: Trial, other: Trial) -> str:
 
 
 def elsewhere(one: Sequence[Tensor], other: Sequence[Tensor]) -> str:
-    """On which test set outputs differ, in half a sentence; empty where they are equal bit for bit."""
+    """Tell in half a sentence on which test set outputs differ; return an empty text where they are equal."""
     numbers = [number for number, pair in enumerate(zip(one, other, strict=True), start=1) if not same(*pair)]
     return f"the outputs on test set {' and '.join(map(str, numbers))} differ" if numbers else ""
 
 
 def weights_of(network: torch.nn.Module) -> Weights:
-    """Copies of the tensors of a network's state, buffers too."""
+    """Copy the tensors of a network's state, with its buffers."""
     state = network.state_dict().items()
     return {name: value.detach().clone() for name, value in state if isinstance(value, Tensor)}
 
 
 def difference(one: Weights, other: Weights) -> str:
-    """Where two states of a network differ most, in half a sentence; empty where they are equal bit for bit."""
-    found = [apart for name in {**one, **other} if (apart := _apart(name, one.get(name), other.get(name)))]
-    more = f" (and {len(found) - 1} more of its tensors)" if len(found) > 1 else ""
-    return max(found)[1] + more if found else ""
+    """Tell in half a sentence where two states of a network differ most; return an empty text where they are equal."""
+    differing = [apart for name in {**one, **other} if (apart := _apart(name, one.get(name), other.get(name)))]
+    more = f" (and {len(differing) - 1} more of its tensors)" if len(differing) > 1 else ""
+    return max(differing)[1] + more if differing else ""
 
 
 def _apart(name: str, one: Tensor | None, other: Tensor | None) -> tuple[float, str] | None:
-    """How far two tensors are apart, as a number and in words; None where they are equal."""
+    """Return how far two tensors are apart, as a number and in words; None where they are equal."""
     if one is None or other is None:
         return math.inf, f"`{name}` is {'new' if one is None else 'gone'}"
     if one.shape != other.shape:
@@ -186,5 +186,5 @@ def _apart(name: str, one: Tensor | None, other: Tensor | None) -> tuple[float, 
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are equal; what is not a number equals itself."""
+    """Tell whether two tensors are equal. NaN equals NaN."""
     return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)

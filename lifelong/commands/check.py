@@ -32,14 +32,14 @@ def check(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="no QP solver found")  # said by an import of Avalanche
             from lifelong.checking import check as checking
-            from lifelong.checking import shown
+            from lifelong.checking import report as written
         reports = []
         for report in checking.check(names, settings or (), scenario or checking.SCENARIOS, tell, data):
             reports.append(report)
             if not as_json:
-                shown.print_report(stdout(), report)
+                written.print_report(stdout(), report)
     if as_json:
-        sys.stdout.write(shown.as_json(reports))
+        sys.stdout.write(written.as_json(reports))
     for report in reports:
         failures = sum(result.answer.verdict == "failed" for result in report.results)
         if not report.built:

@@ -48,7 +48,7 @@ def verify(
     Looks at keys, consistency, rankings, seeds, floor and ceiling, data and ranges. Only --rerun trains again.
     """
     from lifelong.running.launch import Options
-    from lifelong.verification import findings as shown
+    from lifelong.verification import report
     from lifelong.verification.verify import verify as verified
 
     place = place.expanduser()
@@ -58,16 +58,16 @@ def verify(
         say(
             f"{verification.records} records" + (f" of {', '.join(verification.boards)}" if verification.boards else "")
         )
-        shown.print_findings(stdout(), findings)
+        report.print_findings(stdout(), findings)
     reruns = []
     if rerun or key:
         options = Options(workers=workers, data=data, device=device, wandb="off")
-        tell = _say_rerun if as_json else partial(shown.print_rerun, stdout())
+        tell = _say_rerun if as_json else partial(report.print_rerun, stdout())
         reruns = _rerun(verification, place, rerun or 0, key or (), options, tell)
     if as_json:
-        sys.stdout.write(shown.as_json(verification.records, findings, reruns))
+        sys.stdout.write(report.as_json(verification.records, findings, reruns))
     elif reruns:
-        shown.print_agreement(stdout())
+        report.print_agreement(stdout())
     failing = sum(finding.level == "fails" for finding in findings)
     bad = sum(one.verdict in ("differs", "failed") for one in reruns)
     if bad:
@@ -79,7 +79,7 @@ def verify(
 
 
 def _say_rerun(one: Rerun) -> None:
-    from lifelong.verification.findings import name, verdict
+    from lifelong.verification.report import name, verdict
 
     say(f"{name(one)}: {verdict(one)}")
 

@@ -59,11 +59,11 @@ def push_(
 
 def _records(place: Path) -> list[Record]:
     """The records in a place, each once."""
-    from lifelong.records.sources import find
+    from lifelong.records.sources import records_in
     from lifelong.reporting.wandb.record import run_id
 
     records: dict[str, Record] = {}
-    for one in find(place):
+    for one in records_in(place):
         if one.record is None:
             say(f"{one.where} is no record ({one.reason}); left out")
         else:

@@ -1,1 +1,1 @@
-"""What is measured: the accuracy matrix, a network's size and plasticity, a trigger's alarms, whole records."""
+"""What is measured: the accuracy matrix, a network's size and plasticity, a trigger's alarms."""

@@ -1,4 +1,4 @@
-"""The size of a network: parameters, hidden units, multiply-accumulates; after its masks, too."""
+"""Measures the size of a network: parameters, hidden units and multiply-accumulates, with and without its masks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lifelong.structure import NetworkTally, count
 
 @dataclass(frozen=True)
 class Size:
-    """What a network has, and what one forward pass of one sample costs.
+    """Tells what a network has, and what one forward pass of one sample costs.
 
     Attributes:
         parameters: entries of all parameters, pruned ones too.
@@ -31,24 +31,25 @@ class Size:
 
 
 def measure(model: nn.Module, x: Tensor, task_labels: Tensor) -> Size:
-    """The size of a network as it stands; nothing of it changes (see `lifelong.structure.count`).
+    """Return the size of a network. Nothing of the network changes (see `lifelong.structure.count`).
 
     Args:
         model: any network that Avalanche can call.
         x: one sample, of shape (1, ...).
-        task_labels: its task label, of shape (1,).
+        task_labels: its task label, int64 of shape (1,).
     """
-    found = count(model, x, task_labels) if is_multi_task_module(model) else count(model, x)
-    return Size(found.parameters, found.live_parameters, _hidden_units(model, found), found.macs, found.live_macs)
+    tally = count(model, x, task_labels) if is_multi_task_module(model) else count(model, x)
+    return Size(tally.parameters, tally.live_parameters, _hidden_units(model, tally), tally.macs, tally.live_macs)
 
 
-def _hidden_units(model: nn.Module, found: NetworkTally) -> int:
-    """Live units of all layers but the classifiers: Avalanche's, else the last layer that has units."""
-    layers = {name: tally.live_units for name, tally in found.layers.items() if tally.units}
+def _hidden_units(model: nn.Module, tally: NetworkTally) -> int:
+    """Count the live units of all layers but the classifiers: Avalanche's, else the last layer that has units."""
+    layers = {name: layer.live_units for name, layer in tally.layers.items() if layer.units}
     return sum(layers.values()) - sum(layers[name] for name in _classifiers(model) & set(layers) or list(layers)[-1:])
 
 
 def _classifiers(model: nn.Module) -> set[str]:
+    """Return the names of the modules that lie in one of Avalanche's classifiers."""
     return {
         f"{name}.{inner}".strip(".")
         for name, module in model.named_modules()

@@ -23,7 +23,10 @@ Curve = npt.NDArray[np.float64]
 
 
 def validate(R: npt.ArrayLike | Sequence[Sequence[float | None]]) -> Matrix:
-    """R as an array of shape (T + 1, T), with None as NaN.
+    """Return R as an array of shape (T + 1, T), with NaN in place of None.
+
+    >>> validate([[0.5, None], [1.0, 0.25], [0.75, 1.0]]).tolist()
+    [[0.5, nan], [1.0, 0.25], [0.75, 1.0]]
 
     Raises:
         ValueError: if it has another shape, T is zero, or an entry is neither NaN nor in [0, 1].
@@ -43,12 +46,15 @@ def _mean(values: npt.NDArray[np.float64]) -> float:
 
 
 def _just_after(R: Matrix) -> Curve:
-    """R[j, j], shape (T,): the accuracy on each experience just after learning it."""
+    """Return R[j, j], of shape (T,): the accuracy on each experience just after learning it."""
     return R[1:].diagonal()
 
 
 def average_accuracy(R: Matrix) -> float:
-    """The mean of the last row, in [0, 1]: mean_j R[T, j].
+    """Return the mean of the last row, in [0, 1]: mean_j R[T, j].
+
+    >>> average_accuracy(np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 1.0]]))
+    0.75
 
     Source: Lopez-Paz & Ranzato 2017 (GEM), arXiv:1706.08840, equation 2.
     """
@@ -56,7 +62,7 @@ def average_accuracy(R: Matrix) -> float:
 
 
 def anytime_average(R: Matrix) -> float:
-    """The average over time of the accuracy on what was seen so far, in [0, 1]: mean_i mean_{j <= i} R[i, j].
+    """Return the average over time of the accuracy on what was seen so far, in [0, 1]: mean_i mean_{j <= i} R[i, j].
 
     Source: Rebuffi et al. 2017 (iCaRL), arXiv:1611.07725, section 4.1, "average incremental accuracy".
     """
@@ -64,7 +70,10 @@ def anytime_average(R: Matrix) -> float:
 
 
 def forgetting(R: Matrix) -> float:
-    """How far each experience fell below its best, in [-1, 1]: mean_{j < T} (max_{1 <= i < T} R[i, j] - R[T, j]).
+    """Tell how far experiences fell below their best, in [-1, 1]: mean_{j < T} (max_{1 <= i < T} R[i, j] - R[T, j]).
+
+    >>> forgetting(np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 1.0]]))
+    0.5
 
     A multi-headed network cannot be evaluated on an experience that it has not met. So an entry before the experience
     was learned (0 < i < j) takes part in the maximum where it exists, and may be NaN.
@@ -75,14 +84,14 @@ def forgetting(R: Matrix) -> float:
 
 
 def forgetting_by_experience(R: Matrix) -> Curve:
-    """The terms that `forgetting` is the mean of, shape (T - 1,): the last experience is not among them."""
+    """Return the terms that `forgetting` is the mean of, shape (T - 1,): the last experience is not among them."""
     past, last = R[1:-1, :-1], R[-1, :-1]
     unmet = np.triu(np.isnan(past), k=1)
     return np.asarray(np.where(unmet, 0.0, past).max(axis=0, initial=0.0) - last)
 
 
 def backward_transfer(R: Matrix) -> float:
-    """What later learning did to earlier experiences, in [-1, 1]: mean_{j < T} (R[T, j] - R[j, j]).
+    """Tell what later learning did to earlier experiences, in [-1, 1]: mean_{j < T} (R[T, j] - R[j, j]).
 
     Source: Lopez-Paz & Ranzato 2017 (GEM), arXiv:1706.08840, equation 3.
     """
@@ -90,7 +99,7 @@ def backward_transfer(R: Matrix) -> float:
 
 
 def forward_transfer(R: Matrix) -> float:
-    """What earlier learning gave to experiences not yet met, in [-1, 1]: mean_{j > 1} (R[j - 1, j] - R[0, j]).
+    """Tell what earlier learning gave to experiences not yet met, in [-1, 1]: mean_{j > 1} (R[j - 1, j] - R[0, j]).
 
     The untrained network of the same run is the baseline.
 
@@ -100,7 +109,7 @@ def forward_transfer(R: Matrix) -> float:
 
 
 def learning_accuracy(R: Matrix) -> float:
-    """The accuracy on each experience just after learning it, in [0, 1]: mean_j R[j, j].
+    """Return the mean accuracy on each experience just after learning it, in [0, 1]: mean_j R[j, j].
 
     Source: Riemer et al. 2019 (MER), arXiv:1810.11910, section 5.
     """
@@ -108,7 +117,7 @@ def learning_accuracy(R: Matrix) -> float:
 
 
 def intransigence(R: Matrix, reference: Matrix) -> float:
-    """The inability to learn what is new, in [-1, 1]: mean_j (reference[j, j] - R[j, j]).
+    """Tell how far the learning of what is new falls behind, in [-1, 1]: mean_j (reference[j, j] - R[j, j]).
 
     Args:
         R: shape (T + 1, T).
@@ -130,35 +139,35 @@ def _so_far(R: Matrix, metric: Callable[[Matrix], float]) -> Curve:
 
 
 def average_so_far(R: Matrix) -> Curve:
-    """After each experience, the mean accuracy on the experiences seen until then; shape (T,), in [0, 1]."""
+    """Return, after each experience, the mean accuracy on the experiences seen until then; shape (T,), in [0, 1]."""
     return _so_far(R, average_accuracy)
 
 
 def forgetting_so_far(R: Matrix) -> Curve:
-    """After each experience, `forgetting` as if the stream had ended there; shape (T,), in [-1, 1], first entry NaN."""
+    """Return `forgetting` as if the stream had ended after each experience; shape (T,), in [-1, 1], first entry NaN."""
     return _so_far(R, forgetting)
 
 
 def backward_transfer_so_far(R: Matrix) -> Curve:
-    """After each experience, `backward_transfer` as if the stream had ended there; shape (T,), first entry NaN."""
+    """Return `backward_transfer` as if the stream had ended after each experience; shape (T,), first entry NaN."""
     return _so_far(R, backward_transfer)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that sums up R, with what a reader needs in order to read it."""
+    """Sums up R in one number, and tells a reader how to read it."""
 
     name: str
     function: Callable[..., float]
     title: str
-    """For the head of a column."""
+    """What stands at the head of a column."""
     higher_is_better: bool
     formula: str
     """One line of text; R[i, j] is the accuracy on experience j after experience i, both counted from one."""
     needs_reference: bool = False
 
     def __call__(self, R: Matrix, reference: Matrix | None = None) -> float:
-        """The metric's value; NaN where it needs a reference and there is none."""
+        """Return the metric's value; NaN where it needs a reference and there is none."""
         if not self.needs_reference:
             return self.function(R)
         return float("nan") if reference is None else self.function(R, reference)

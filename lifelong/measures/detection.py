@@ -1,4 +1,4 @@
-"""How soon, and how needlessly, a trigger says that a stream has drifted: pure functions, no torch.
+"""Measures how soon, and how often for nothing, a trigger says that a stream has drifted: pure functions, no torch.
 
 Time is counted in updates of the network. An alarm's step is the number of updates made when it was raised, and a drift
 starts at step s when the batch of update s + 1 is the first with a sample of the new concept. So an alarm at s has not
@@ -16,15 +16,16 @@ from typing import Literal
 from lifelong.errors import UsageError
 
 DriftKind = Literal["abrupt", "gradual", "recurring"]
-"""All samples are of a new concept at once; more and more of them are; all are of an earlier one again."""
+"""`abrupt`: all samples are of a new concept at once. `gradual`: more and more of them are. `recurring`: all are of an
+earlier concept again."""
 
 WINDOW = 200
-"""For how many updates after its end an alarm still belongs to a drift; our choice."""
+"""For how many updates after a drift's end an alarm still belongs to it. That is our choice."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """A change of what a stream shows (Gama et al. 2014, A survey on concept drift adaptation, doi:10.1145/2523813).
+    """Is a change of what a stream shows (Gama et al. 2014, A survey on concept drift adaptation, doi:10.1145/2523813).
 
     Attributes:
         start: updates made on the old concept alone.
@@ -44,11 +45,11 @@ class Drift:
 
 @dataclass(frozen=True)
 class Detection:
-    """What a trigger's alarms were worth.
+    """Tells what a trigger's alarms were worth.
 
     Attributes:
         delays: for each drift the updates from its start to its first alarm, at least 1; None where it was missed.
-        mean_delay: over the drifts that were found; None where none was.
+        mean_delay: over the drifts that were detected; None where none was.
         misses: drifts without an alarm.
         false_alarms: alarms that belong to no drift.
         false_alarms_per_10k: the same, for each 10,000 updates of the stationary stretches; None where there are none.
@@ -76,12 +77,16 @@ def detection(alarms: Iterable[int], drifts: Sequence[Drift], steps: int, window
 
     Raises:
         UsageError: if drifts overlap, or a drift or an alarm is not within the stream.
+
+    >>> told = detection([5, 103, 150], [Drift(100, 100, "abrupt")], steps=1000)
+    >>> told.delays, told.false_alarms
+    ((3,), 1)
     """
     raised = sorted(set(alarms))
     _check(raised, drifts, steps, window)
     spans = _spans(drifts, steps, window)
     of_drift = [[alarm for alarm in raised if first < alarm <= last] for first, last in spans]
-    delays = tuple(found[0] - first if found else None for found, (first, _) in zip(of_drift, spans, strict=True))
+    delays = tuple(alarms[0] - first if alarms else None for alarms, (first, _) in zip(of_drift, spans, strict=True))
     known = [delay for delay in delays if delay is not None]
     stationary = steps - sum(last - first for first, last in spans)
     false = len(raised) - sum(map(len, of_drift))
@@ -95,7 +100,7 @@ def detection(alarms: Iterable[int], drifts: Sequence[Drift], steps: int, window
 
 
 def _spans(drifts: Sequence[Drift], steps: int, window: int) -> list[tuple[int, int]]:
-    """For each drift the steps from which, exclusive, and up to which alarms are its own."""
+    """Return for each drift the steps between which alarms are its own, without the first and with the last."""
     starts = [*(drift.start for drift in drifts), steps]
     return [(one.start, min(one.end + window, limit)) for one, limit in zip(drifts, starts[1:], strict=True)]
 

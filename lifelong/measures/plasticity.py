@@ -1,4 +1,4 @@
-"""What a network's activations, weights and gradients say of its ability to go on learning.
+"""Measures what a network's activations, weights and gradients say of its ability to go on learning.
 
 Each formula is a pure function of tensors; `inspect` takes them all of a network and leaves no trace in it.
 """
@@ -28,10 +28,13 @@ FROZEN_EPSILON = 0.1
 
 
 def dormant(activations: Tensor, share: float = DORMANT_SHARE) -> Tensor:
-    """Units that are other than zero on less than a share of the inputs: mean_n [h_nu != 0] < share.
+    """Tell which units are other than zero on less than a share of the inputs: `mean_n [h_nu != 0] < share`.
+
+    >>> dormant(torch.tensor([[0.0, 1.0], [0.0, 0.0]]), share=0.25)
+    tensor([ True, False])
 
     Source: Dohare et al. 2024, Loss of plasticity in deep continual learning, doi:10.1038/s41586-024-07711-7, whose
-    code has a share of 0.01. Another number than `dormant_redo`, under the same name in use.
+    code has a share of 0.01. Others mean `dormant_redo` by the same name, which is another number.
 
     Args:
         activations: of shape (samples, units).
@@ -44,9 +47,13 @@ def dormant(activations: Tensor, share: float = DORMANT_SHARE) -> Tensor:
 
 
 def dormant_redo(activations: Tensor, tau: float = DORMANT_TAU) -> Tensor:
-    """Units that are far less active than their layer's mean: mean_n |h_nu| <= tau mean_u mean_n |h_nu|.
+    """Tell which units are far less active than their layer's mean: `mean_n |h_nu| <= tau mean_u mean_n |h_nu|`.
 
-    Source: Sokar et al. 2023 (ReDo), arXiv:2302.12902, equation 1. In a layer that is silent altogether all units are.
+    >>> dormant_redo(torch.tensor([[0.01, -2.0], [0.01, 2.0]]))
+    tensor([ True, False])
+
+    Source: Sokar et al. 2023 (ReDo), arXiv:2302.12902, equation 1. In a layer that is silent
+    altogether, all units are dormant.
 
     Args:
         activations: of shape (samples, units).
@@ -60,7 +67,10 @@ def dormant_redo(activations: Tensor, tau: float = DORMANT_TAU) -> Tensor:
 
 
 def effective_rank(features: Tensor) -> float:
-    """exp(-sum_i p_i ln p_i) with p = s / sum_i s of the singular values s; from 1 to min(samples, units).
+    """Return `exp(-sum_i p_i ln p_i)` with `p = s / sum_i s` of the singular values s; from 1 to min(samples, units).
+
+    >>> round(effective_rank(torch.eye(3)), 6)
+    3.0
 
     Source: Roy & Vetterli 2007, The effective rank, EUSIPCO. Features are not centred. NaN where all are zero.
 
@@ -73,7 +83,10 @@ def effective_rank(features: Tensor) -> float:
 
 
 def stable_rank(features: Tensor) -> float:
-    """||F||_F^2 / ||F||_2^2; from 1 to min(samples, units).
+    """Return `||F||_F^2 / ||F||_2^2`; from 1 to min(samples, units).
+
+    >>> round(stable_rank(torch.diag(torch.tensor([2.0, 1.0]))), 6)
+    1.25
 
     Source: Rudelson & Vershynin 2007, arXiv:math/0503442. Features are not centred. NaN where all are zero.
 
@@ -88,21 +101,28 @@ def stable_rank(features: Tensor) -> float:
 
 
 def mean_magnitude(weights: Iterable[Tensor]) -> float:
-    """mean |w| over all elements of some tensors (Dohare et al. 2024, "weight magnitude"). NaN where there are none."""
+    """Return the mean of `|w|` over all elements of some tensors (Dohare et al. 2024, "weight magnitude").
+
+    It is NaN where there are no elements.
+    """
     sums = [(float(weight.detach().abs().sum()), weight.numel()) for weight in weights]
     count = sum(number for _, number in sums)
     return sum(total for total, _ in sums) / count if count else math.nan
 
 
 def gradient_norm(gradients: Iterable[Tensor]) -> float:
-    """The Euclidean norm of some tensors taken as one vector."""
+    """Return the Euclidean norm of some tensors, taken as one vector.
+
+    >>> gradient_norm([torch.tensor([3.0]), torch.tensor([[4.0]])])
+    5.0
+    """
     return math.sqrt(sum(float(gradient.detach().double().square().sum()) for gradient in gradients))
 
 
 def mutually_frozen(fan_in: Tensor, fan_out: Tensor, epsilon: float = FROZEN_EPSILON) -> Tensor:
-    """Units whose weights on both sides are so small that each side stops the other's gradient.
+    """Tell which units have weights on both sides that are so small that each side stops the other's gradient.
 
-    [||w_in|| <= epsilon median_u ||w_in||] and [||w_out|| <= epsilon median_u ||w_out||].
+    The condition is `||w_in|| <= epsilon median_u ||w_in||` and `||w_out|| <= epsilon median_u ||w_out||`.
 
     Source: Zilly et al. 2021, On plasticity, invariance, and mutually frozen weights in sequential task learning. The
     comparison with the layer's median, and epsilon, are our choice: the paper's threshold is not known to us.
@@ -139,17 +159,18 @@ def inspect(
         newborn: for each layer which units count as newborn, bool of shape (units,).
 
     Returns:
-        By name; None where there is no such number:
-        dormant_units: share in [0, 1], see `dormant`. None where no hidden activation is ever zero, as with tanh.
-        dormant_units_redo: share, see `dormant_redo`.
-        effective_rank, stable_rank: of what the output layer is given.
-        weight_norm: see `mean_magnitude`; of all weights, without biases and normalisation.
-        gradient_norm: of the loss, over all parameters that are trained.
-        gradient_norm_newborn: mean over the newborn units of the norm of their fan-in's gradient (without biases).
-        gradient_norm_incumbent: the same over all others.
-        frozen_units: share, see `mutually_frozen`.
-        protected_units: share of units that were frozen on purpose.
-        Of a network whose structure cannot be analysed there are `weight_norm` and `gradient_norm` alone.
+        These numbers by name; None where there is no such number. Of a network whose structure cannot be analysed there
+        are `weight_norm` and `gradient_norm` alone.
+
+        - `dormant_units`: share in [0, 1], see `dormant`; None where no hidden activation is ever zero, as with tanh;
+        - `dormant_units_redo`: share, see `dormant_redo`;
+        - `effective_rank`, `stable_rank`: of what the output layer is given;
+        - `weight_norm`: see `mean_magnitude`; of all weights, without biases and normalisation;
+        - `gradient_norm`: of the loss, over all parameters that are trained;
+        - `gradient_norm_newborn`: mean over the newborn units of the norm of their fan-in's gradient (without biases);
+        - `gradient_norm_incumbent`: the same over all others;
+        - `frozen_units`: share, see `mutually_frozen`;
+        - `protected_units`: share of the units that were frozen on purpose.
     """
 
     def loss() -> Tensor:
@@ -190,20 +211,20 @@ def _analysed(network: nn.Module, x: Tensor) -> Structure | None:
 def _passed(
     network: nn.Module, loss: Callable[[], Tensor], outputs: Iterable[str]
 ) -> tuple[Tensor | None, dict[nn.Parameter, Tensor]]:
-    """One pass there and back: what the output modules were given, and the gradient of each parameter."""
+    """Return what the output modules were given in a pass, and the gradient of each parameter."""
     given: list[Tensor] = []
     hook = _keeping(given)
     handles = [network.get_submodule(name).register_forward_pre_hook(hook, with_kwargs=True) for name in outputs]
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     try:
         with evaluating(network), torch.enable_grad():
-            found = torch.autograd.grad(loss(), trained, allow_unused=True)
+            gradients = torch.autograd.grad(loss(), trained, allow_unused=True)
     finally:
         for handle in handles:
             handle.remove()
     # A multi-head network gives its features to one head after the other.
     features = torch.cat([part for part in given if part.shape[1:] == given[-1].shape[1:]]) if given else None
-    return features, {key: gradient for key, gradient in zip(trained, found, strict=True) if gradient is not None}
+    return features, {key: gradient for key, gradient in zip(trained, gradients, strict=True) if gradient is not None}
 
 
 def _watchable(structure: Structure, layer: Layer) -> bool:
@@ -215,7 +236,7 @@ def _watchable(structure: Structure, layer: Layer) -> bool:
 
 
 def _output_modules(layers: Iterable[Layer]) -> list[str]:
-    """The modules that read hidden units and make none."""
+    """Name the modules that read hidden units and make none."""
     readers = [slot.module for layer in layers for slot in layer.slots_of(Role.FAN_OUT)]
     makers = {slot.module for layer in layers for slot in layer.slots_of(Role.FAN_IN)}
     return [name for name in dict.fromkeys(readers) if name not in makers]
@@ -230,19 +251,19 @@ def _keeping(given: list[Tensor]) -> Callable[[nn.Module, tuple[Any, ...], dict[
 
 
 def _of(recorded: Activations, names: Iterable[str]) -> Iterator[Tensor]:
-    """The activations of each layer that had a part in the pass."""
+    """Yield the activations of each layer that had a part in the pass."""
     for name in names:
         with suppress(UsageError):
             yield recorded.of(name)
 
 
 def _may_be_silent(activations: Tensor) -> bool:
-    """Whether a unit can be at zero: not where values fall below it and none lies on it, as with tanh."""
+    """Tell whether a unit can be at zero: not where values fall below it and none lies on it, as with tanh."""
     return bool((activations == 0).any() or (activations >= 0).all())
 
 
 def _share(marks: Iterable[Tensor]) -> float:
-    """Of all units; NaN where there are none."""
+    """Return the share of all units that is marked; NaN where there are no units."""
     counts = [(int(mark.sum()), len(mark)) for mark in marks]
     units = sum(number for _, number in counts)
     return sum(marked for marked, _ in counts) / units if units else math.nan
@@ -258,7 +279,7 @@ def _integration(
     gradients: Mapping[nn.Parameter, Tensor],
     newborn: Mapping[str, Tensor],
 ) -> dict[str, float]:
-    """Whether gradients reach new units as they reach old ones (On the Stability of Growth 2026, arXiv:2605.15435)."""
+    """Compare the gradients of new units with those of old ones (On the Stability of Growth 2026, arXiv:2605.15435)."""
 
     def squares(weight: Tensor) -> Tensor | None:
         gradient = gradients.get(weight) if isinstance(weight, nn.Parameter) else None

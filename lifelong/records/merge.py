@@ -11,7 +11,7 @@ from typing import Literal
 from lifelong.errors import UsageError
 from lifelong.records.agreement import difference
 from lifelong.records.record import Record, read, why
-from lifelong.records.sources import Found, existing, find
+from lifelong.records.sources import Located, existing, records_in
 from lifelong.records.store import Store, set_aside, write_whole
 
 MergeOutcome = Literal["new", "same", "mended", "failed", "conflict", "damaged"]
@@ -50,21 +50,21 @@ def told(what: str, outcome: str, reason: str, sentences: Mapping[str, str] = TO
 class Merged:
     """What became of one record."""
 
-    found: Found
+    located: Located
     outcome: MergeOutcome
     reason: str = ""
 
     @property
     def told(self) -> str:
         """What a user should know, in one sentence; empty for an outcome that a user expects."""
-        return told(str(self.found.where), self.outcome, self.reason)
+        return told(str(self.located.where), self.outcome, self.reason)
 
 
 def merge(places: Iterable[Path], out: Path) -> Iterator[Merged]:
     """Put the records of several places into one folder, those of each board apart, and tell what becomes of each.
 
     Args:
-        places: folders or files (see `find`).
+        places: folders or files (see `records_in`).
         out: the folder to write to, as `--out` of `lifelong run`.
 
     Raises:
@@ -76,19 +76,20 @@ def merge(places: Iterable[Path], out: Path) -> Iterator[Merged]:
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {why(error)}; choose another with --out") from None
     for place in places:
-        for found in find(place):
-            yield _merged(found, out)
+        for located in records_in(place):
+            yield _merged(located, out)
 
 
-def _merged(found: Found, out: Path) -> Merged:
-    if found.record is None:
-        return Merged(found, "damaged", found.reason)
-    store = Store(out, found.record.board)
+def _merged(located: Located, out: Path) -> Merged:
+    record = located.record
+    if record is None:
+        return Merged(located, "damaged", located.reason)
+    store = Store(out, record.board)
     try:
-        outcome = add(found.record, store)
+        outcome = add(record, store)
     except OSError as error:
-        return Merged(found, "damaged", why(error))
-    return Merged(found, outcome, _apart(found.record, store) if outcome == "conflict" else "")
+        return Merged(located, "damaged", why(error))
+    return Merged(located, outcome, _apart(record, store) if outcome == "conflict" else "")
 
 
 def _apart(record: Record, store: Store) -> str:

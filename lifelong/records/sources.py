@@ -23,8 +23,8 @@ MAX_DAMAGED = 100
 
 
 @dataclass(frozen=True)
-class Found:
-    """A record and its place, or a place where a record should be and is not."""
+class Located:
+    """Holds a record and its place, or a place where a record should be and is not."""
 
     path: Path
     record: Record | None = None
@@ -39,7 +39,7 @@ class Found:
         return plain(str(self.path)) + (f":{self.line}" if self.line else "")
 
 
-def find(place: Path) -> Iterator[Found]:
+def records_in(place: Path) -> Iterator[Located]:
     """Yield the records in a place, one by one, and the files or lines that should be records and are not.
 
     Tables that commands wrote beside the records (`lifelong board --format json` and others) are passed over.
@@ -68,7 +68,7 @@ def existing(place: Path) -> Path:
     return place
 
 
-def _in(path: Path) -> Iterator[Found]:
+def _in(path: Path) -> Iterator[Located]:
     """Yield the records in one file; none in a file of another kind, or a folder."""
     if path.is_dir() or not path.name.endswith(SUFFIXES):
         return
@@ -78,25 +78,25 @@ def _in(path: Path) -> Iterator[Found]:
     content = b""
     try:
         content = read_bytes(path)
-        yield Found(path, parse(content))
+        yield Located(path, parse(content))
     except (OSError, ValueError) as error:
         if not _told(content):
-            yield Found(path, reason=why(error))
+            yield Located(path, reason=why(error))
 
 
-def _published(path: Path) -> Iterator[Found]:
+def _published(path: Path) -> Iterator[Located]:
     damaged = 0
     try:
         for number, line in enumerate(lines(path), start=1):
             try:
-                yield Found(path, parse(line), number)
+                yield Located(path, parse(line), number)
             except ValueError as error:
-                yield Found(path, line=number, reason=str(error))
+                yield Located(path, line=number, reason=str(error))
                 damaged += 1
             if damaged == MAX_DAMAGED:
                 raise UsageError(f"{path}: {MAX_DAMAGED} lines are no records; the rest is not read")
     except UsageError as error:
-        yield Found(path, reason=plain(str(error)).removeprefix(f"{plain(str(path))}: "))
+        yield Located(path, reason=plain(str(error)).removeprefix(f"{plain(str(path))}: "))
 
 
 def _told(content: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""The file that a study lies in: Optuna's journal, with a line for each trial that is over."""
+"""Keeps a study in a file: Optuna's journal, with a line for each trial that is over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lifelong.records.store import write_whole
 
 
 def study_in(file: Path, name: str) -> optuna.Study:
-    """The study of that name in a file, which is made where there is none; higher values are better.
+    """Return the study of that name in a file. It is made where there is none. Higher values are better.
 
     Raises:
         OSError: if the file cannot be read or written.
@@ -27,9 +27,9 @@ def study_in(file: Path, name: str) -> optuna.Study:
 
 
 def _mend(file: Path) -> None:
-    """Drop a line that was never finished, as when the power fails, and what follows: Optuna could not go on from it.
+    """Drop a line that was never finished, for example because the power failed, and what follows it.
 
-    Nothing is lost, for the trials are made again from the records of their runs.
+    Optuna could not go on from it. Nothing is lost, because the trials are made again from the records of their runs.
     """
     lines = file.read_bytes().splitlines(keepends=True)
     whole = list(takewhile(_is_whole, lines))

@@ -1,4 +1,4 @@
-"""What studies have come to: values for `lifelong run --set`, and a table."""
+"""Tells what studies have come to: values for `lifelong run --set`, and a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lifelong.tuning.study import Parameters, Study
 
 @dataclass(frozen=True)
 class StudyOutcome:
-    """What a study has come to.
+    """Holds what a study has come to.
 
     Attributes:
         study: the study, all of whose trials have been made.
@@ -24,7 +24,7 @@ class StudyOutcome:
         failures: why trials failed, a sentence each.
         chosen: the parameters of the best trial, of equal ones the first; None where all have failed.
         value: their average accuracy on the samples held out; None where all have failed.
-        default: that of the first trial, which has the board's own parameters; None where it has failed.
+        default: the accuracy of the first trial, which has the board's own parameters; None where it has failed.
     """
 
     study: Study

@@ -1,4 +1,4 @@
-"""What a board leaves a strategy to choose, as Optuna takes it."""
+"""Says in Optuna's terms what a board leaves a strategy to choose."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from lifelong.errors import UsageError
 from lifelong.parameters import Parameter
 
 DECADES = 100
-"""How many times its lower end a range's upper end must be, at least, to be searched in logarithms."""
+"""From this ratio of its ends on, a range is searched on a logarithmic scale."""
 Space = Mapping[str, BaseDistribution]
-"""By parameter, what it may be."""
+"""What each parameter may be, by its name."""
 
 
 def space_of(board: Board, strategy: Strategy, defaults: Mapping[str, Any]) -> Space:
-    """What a board's `closed` ranges leave a strategy to choose.
+    """Return what a board's `closed` ranges leave a strategy to choose.
 
-    Of a range of two numbers, all in between: whole numbers where the parameter is one, on a logarithmic scale where
-    the range spans two decades or more. Of a choice, what it names.
+    A range of two numbers allows all numbers in between: whole numbers where the parameter is one, and on a logarithmic
+    scale where the range spans two decades or more. A list of other values allows these.
 
     Args:
-        board: with its `closed` ranges.
-        strategy: one of the board, or the user's.
+        board: the board, with its `closed` ranges.
+        strategy: one of the board's, or the user's.
         defaults: its parameters on the board.
 
     Raises:
@@ -40,16 +40,16 @@ def space_of(board: Board, strategy: Strategy, defaults: Mapping[str, Any]) -> S
     allowed = board.closed.get(strategy.name)
     if allowed is None and strategy.parameters:
         raise UsageError(f"board {board.name} leaves nothing of {strategy.name} to choose; {_example(strategy)}")
-    found = {}
+    space = {}
     for name, values in (allowed or {}).items():
         where = f"board {board.name}: closed.{strategy.name}.{name} = {values}"
-        found[name] = _distribution(strategy, strategy.parameters[name], values, where)
-        if not _contains(found[name], defaults[name]):
+        space[name] = _distribution(strategy, strategy.parameters[name], values, where)
+        if not _contains(space[name], defaults[name]):
             raise UsageError(
-                f"{where} leaves out {defaults[name]!r}, which it has otherwise and which is tried first: "
+                f"{where} leaves out {defaults[name]!r}, the board's own value, which is tried first: "
                 f"write a range that has it, or another value under [set.{strategy.name}]"
             )
-    return found
+    return space
 
 
 def _distribution(strategy: Strategy, parameter: Parameter, values: list[Any], where: str) -> BaseDistribution:
@@ -66,13 +66,13 @@ def _distribution(strategy: Strategy, parameter: Parameter, values: list[Any], w
 
 
 def is_whole(annotation: Any) -> bool:
-    """Whether a parameter of this type takes whole numbers alone, as `Annotated[int, Ge(1)] | None`."""
+    """Tell whether a parameter of this type takes whole numbers alone, such as `Annotated[int, Ge(1)] | None`."""
     kinds = _kinds(annotation)
     return int in kinds and float not in kinds
 
 
 def _kinds(annotation: Any) -> list[Any]:
-    """What a type is composed of."""
+    """Return the types that a type is composed of."""
     parts = get_args(annotation)
     return [kind for part in parts for kind in _kinds(part)] if parts else [annotation]
 
@@ -85,10 +85,10 @@ def _contains(distribution: BaseDistribution, value: Any) -> bool:
 
 
 def _example(strategy: Strategy) -> str:
-    """How to write a space, with one of the strategy's own parameters."""
+    """Show how to write a space, with one of the strategy's own parameters."""
     numbers = [one for one in strategy.parameters.values() if type(one.default) in (int, float) and one.default > 0]
     if not numbers:
         return f"write what they may be on the board, under [closed.{strategy.name}]"
     name, default = numbers[0].name, numbers[0].default
     low = max(1, default // 10) if is_whole(numbers[0].annotation) else default / 10
-    return f"write what it may be on the board, as\n[closed.{strategy.name}]\n{name} = [{low:g}, {default * 10:g}]"
+    return f"write what it may be on the board, such as\n[closed.{strategy.name}]\n{name} = [{low:g}, {default * 10:g}]"

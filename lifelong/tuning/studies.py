@@ -1,4 +1,4 @@
-"""From a board and the user's wishes to the studies, before anything runs."""
+"""Makes the studies from a board and the user's wishes, before anything runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from lifelong.verification.closed import Division
 def studies_of(
     board: Board, wishes: Wishes, tuning: Tuning, store: Store, options: Options
 ) -> tuple[list[Study], list[str]]:
-    """A study of each strategy on each scenario; all get the same seeds, and those that have a choice the same trials.
+    """Make a study of each strategy on each scenario.
+
+    All get the same seeds, and those that have a choice get the same number of trials.
 
     Returns:
         The studies, and why others are left out: what is impossible, and, unless it is asked for by name, what the
@@ -40,10 +42,10 @@ def studies_of(
     streams = [_checked(scenarios.get(name)) for name in wishes.scenarios or board.scenarios]
     held_out = (f"{stream.name}.validation={tuning.validation}" for stream in streams)
     seeds = ",".join(map(str, tuning.seeds))
-    made = make_plan(board, replace(wishes, seeds=seeds, set=(*wishes.set, *held_out)), AtHand())
-    Division(board, tuple(made.cells))  # refuses ranges of what there is not
+    plan = make_plan(board, replace(wishes, seeds=seeds, set=(*wishes.set, *held_out)), AtHand())
+    Division(board, tuple(plan.cells))  # refuses ranges of what does not exist
     asked = {strategies.get(name).name for name in wishes.strategies or board.strategies}
-    cells = [cell for cell in made.cells if cell.strategy.name in asked]
+    cells = [cell for cell in plan.cells if cell.strategy.name in asked]
     skipped = [cell.reason for cell in cells if cell.state == "impossible"]
     if not wishes.strategies:
         idle = sorted({cell.strategy.name for cell in cells if not _tunable(board, cell.strategy)})
@@ -72,12 +74,12 @@ def _pair(spec: Spec) -> tuple[str, str]:
 
 
 def _tunable(board: Board, strategy: Strategy) -> bool:
-    """Whether it is known what a strategy may choose, if only that it is nothing."""
+    """Tell whether it is known what a strategy may choose, even if that is nothing."""
     return strategy.name in board.closed or not strategy.parameters
 
 
 def _checked(scenario: Scenario) -> Scenario:
-    """A scenario that can be scored on samples held out of training.
+    """Return a scenario, if it can be scored on samples held out of training.
 
     Raises:
         UsageError: if it cannot.

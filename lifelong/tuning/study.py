@@ -1,4 +1,4 @@
-"""One study: what one strategy's parameters come to on one scenario, trial by trial."""
+"""Searches, trial by trial, for the parameters of one strategy on one scenario."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from lifelong.tuning.journal import study_in
 from lifelong.tuning.space import Space
 
 WORST = 0.0
-"""What a trial comes to of which a run has failed, so that the sampler avoids its neighbours."""
+"""The value of a trial in which a run has failed, so that the sampler avoids its neighbours."""
 Parameters = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Study:
-    """A search by tree-structured Parzen estimators (Bergstra et al. 2011), with Optuna's own settings.
+    """Searches by tree-structured Parzen estimators (Bergstra et al. 2011), with Optuna's own settings.
 
     The first trial is the board's own parameters. What a trial tries follows from those before it and its number
     alone, so that a study taken up again goes on as if it had never been left. No trial is ended early.
 
     Args:
-        strategy: whose parameters are chosen.
+        strategy: the strategy whose parameters are chosen.
         jobs: a run of each seed, with the board's own parameters.
         space: what is to be chosen.
-        trials: how many are to be made.
+        trials: how many trials are to be made.
     """
 
     strategy: Strategy
@@ -76,7 +76,7 @@ class Study:
         return self._stored.get_trials()[: self.trials]
 
     def proposal(self) -> Parameters | None:
-        """What the next trial is to try; None where all have been made."""
+        """Return what the next trial is to try; None where all have been made."""
         done = self.done
         if len(done) == self.trials:
             return None
@@ -87,7 +87,7 @@ class Study:
         return so_far.ask(dict(self.space)).params
 
     def runs(self, chosen: Parameters) -> list[Job]:
-        """The runs of a trial, one for each seed."""
+        """Return the runs of a trial, one for each seed."""
         return [replace(job, spec=job.spec.model_copy(update=self._with(job, chosen))) for job in self.jobs]
 
     def _with(self, job: Job, chosen: Parameters) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Many studies side by side: a trial of each at a time, whose runs are shared among the workers."""
+"""Makes many studies side by side: a trial of each at a time, whose runs are shared among the workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tell = Callable[[Advanced | Finished], None]
 
 
 def tune(studies: Sequence[Study], options: Options, tell: Tell) -> None:
-    """Make what trials are missing, telling what happens. What has a record is not run again.
+    """Make the trials that are missing, and tell what happens. What has a record is not run again.
 
     Raises:
         UsageError: if a strategy cannot be built with the board's own parameters; nothing has been trained by then.
@@ -30,19 +30,19 @@ def tune(studies: Sequence[Study], options: Options, tell: Tell) -> None:
 
 
 def _records(jobs: Sequence[Job], options: Options, tell: Tell) -> dict[str, Record]:
-    """The records of jobs by key: those there are, and those of the rest, which are carried out."""
-    found = {job.spec.key: record for job in jobs if (record := _there(job)) is not None}
-    missing = [job for job in jobs if job.spec.key not in found]
+    """Return the records of jobs by key: those that exist, and those of the rest, which is carried out."""
+    records = {job.spec.key: record for job in jobs if (record := _there(job)) is not None}
+    missing = [job for job in jobs if job.spec.key not in records]
     with closing(run_all(missing, worker_count(options.workers, len(missing)), options.timeout_s)) as events:
         for event in events:
             if isinstance(event, Finished):
-                found[event.record.key] = event.record
+                records[event.record.key] = event.record
             tell(event)
-    return found
+    return records
 
 
 def _there(job: Job) -> Record | None:
-    """The record that a run has left; None where there is none, or none that can be read."""
+    """Return the record that a run has left; None where there is none, or none that can be read."""
     try:
         record = read(job.store.path(job.spec))
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""Whether results can be believed: checked against their board, recomputed, rerun."""
+"""Tells whether results can be believed: checks them against their board, recomputes and reruns them."""

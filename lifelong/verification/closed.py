@@ -1,4 +1,4 @@
-"""Closed and open runs: what a run may choose for itself, and still be compared with all others on its board."""
+"""Tells closed runs from open ones: what a run may choose for itself and still be compared with others on its board."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from lifelong.registry import strategies
 class Division:
     """Tells which runs of a board are closed.
 
-    Closed is a run on a scenario of the board, under its model and its budget, of a strategy that is installed or that
-    the board names, whose parameters are the board's (else the strategy's defaults) or lie in the board's closed
-    ranges. All else is open; so is a strategy of a user's file that the board does not name, as nobody else has it.
+    A run is closed if its scenario, model and budget are the board's, its strategy is installed or named by the board,
+    and its parameters are the board's (else the strategy's defaults) or lie in the board's closed ranges. All other
+    runs are open. So is a strategy of a user's file that the board does not name, because nobody else has it.
 
     Args:
-        board: with its `closed` ranges.
-        cells: as it plans them.
+        board: the board, with its `closed` ranges.
+        cells: the cells that it plans.
 
     Raises:
-        UsageError: if the board's ranges are for a strategy or a parameter that there is not.
+        UsageError: if the board's ranges are for a strategy or a parameter that does not exist.
     """
 
     board: Board
@@ -49,7 +49,7 @@ class Division:
 
     @cached_property
     def _specs(self) -> Mapping[str, Spec]:
-        """One for each scenario, by its name."""
+        """A specification for each scenario, by the scenario's name."""
         return {cell.spec.scenario.name: cell.spec for cell in self.cells if cell.spec is not None}
 
     @cached_property
@@ -59,11 +59,11 @@ class Division:
         return {(spec.scenario.name, spec.strategy.name): spec.strategy for spec in specs}
 
     def on_the_board(self, spec: Spec) -> bool:
-        """Whether a run stands in the board's tables: its scenario, model and budget are the board's."""
+        """Tell whether a run stands in the board's tables: its scenario, model and budget are the board's."""
         return (own := self._specs.get(spec.scenario.name)) is not None and own.setting == spec.setting
 
     def outside(self, spec: Spec) -> list[str]:
-        """What makes a run open, as `ewc_lambda = 5000.0, not in [0.1, 1000]`; empty where it is closed."""
+        """Tell what makes a run open, such as `ewc_lambda = 5000.0, not in [0.1, 1000]`; nothing where it is closed."""
         own = self._specs.get(spec.scenario.name)
         if own is None:
             return [f"the scenario {spec.scenario.name}"]
@@ -74,8 +74,8 @@ class Division:
         )
         if spec.validation is not None:
             return ["it is scored on validation samples"]
-        found = [sentence for kind, mine, boards in settings for sentence in _differences(kind, mine, boards)]
-        return found + list(self._of_strategy(spec))
+        of_settings = [sentence for kind, mine, boards in settings for sentence in _differences(kind, mine, boards)]
+        return of_settings + list(self._of_strategy(spec))
 
     def _of_strategy(self, spec: Spec) -> Iterator[str]:
         name = spec.strategy.name
@@ -93,7 +93,7 @@ class Division:
             )
 
     def _installed(self, name: str) -> Choice | None:
-        """An installed strategy that the board does not name, with its defaults."""
+        """Return an installed strategy that the board does not name, with its defaults; None where there is none."""
         if (entry := strategies.all().get(name)) is None:
             return None
         return Choice(name=name, version=entry.version, parameters=entry.resolve(self.board.set.get(name, {})))

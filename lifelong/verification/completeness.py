@@ -1,4 +1,4 @@
-"""Whether a board's records belong together: each once, all seeds, the same data, and what they were made by."""
+"""Checks that a board's records belong together: each stands once, with all seeds, the same data and versions."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from collections.abc import Hashable, Iterator, Sequence
 from lifelong.boards.plan import Plan
 from lifelong.records.agreement import difference
 from lifelong.records.record import Record
-from lifelong.records.sources import Found
+from lifelong.records.sources import Located
 from lifelong.registry import strategies
 from lifelong.verification.closed import Division
 from lifelong.verification.finding import Finding
 
-Held = Sequence[tuple[Record, Found]]
-"""Records with where they lie."""
+Records = Sequence[tuple[Record, Located]]
+"""Records, each with its place."""
 
 
-def on_board(name: str, held: Held, plan: Plan | None) -> list[Finding]:
-    """What is found when a board's records are looked at together.
+def on_board(name: str, located: Records, plan: Plan | None) -> list[Finding]:
+    """Look at a board's records together.
 
     Args:
-        name: the board's.
-        held: its records.
-        plan: of the board with these records; None where the board is not known.
+        name: the board's name.
+        located: its records.
+        plan: the board's plan with these records; None where the board is not known.
 
     Raises:
-        UsageError: if the board's closed ranges name what there is not.
+        UsageError: if the board's closed ranges name what does not exist.
     """
-    records = list({record.key: record for record, _ in held}.values())
-    findings = [*_twice(held), *_copied(name, records), *_data(name, held), *_versions(name, records)]
+    records = list({record.key: record for record, _ in located}.values())
+    findings = [*_twice(located), *_copied(name, records), *_data(name, located), *_versions(name, records)]
     if plan is not None:
         division = Division(plan.board, tuple(plan.cells))
-        findings += [*_open(held, division), *_missing(plan, division), *_coverage(plan)]
+        findings += [*_open(located, division), *_missing(plan, division), *_coverage(plan)]
     return findings
 
 
-def _twice(held: Held) -> Iterator[Finding]:
-    """The same run may lie in several files, with the same result."""
-    first: dict[str, tuple[Record, Found]] = {}
-    for record, found in held:
-        known, other = first.setdefault(record.key, (record, found))
-        if found is other:
+def _twice(located: Records) -> Iterator[Finding]:
+    """Find runs that stand twice in one file, or have two results. With one result a run may lie in several files."""
+    first: dict[str, tuple[Record, Located]] = {}
+    for record, place in located:
+        known, other = first.setdefault(record.key, (record, place))
+        if place is other:
             continue
-        if found.path == other.path:
-            yield Finding("keys", found.where, f"the same run stands at line {other.line} already")
+        if place.path == other.path:
+            yield Finding("keys", place.where, f"the same run stands at line {other.line} already")
         if record.status == known.status and (apart := difference(record, known)):
-            yield Finding("conflicts", found.where, f"R differs by up to {apart:.3g} from that of {other.where}")
+            yield Finding("conflicts", place.where, f"R differs by up to {apart:.3g} from that of {other.where}")
 
 
 def _copied(name: str, records: Sequence[Record]) -> Iterator[Finding]:
-    """Another seed gives other numbers: what agrees in all of them, losses among them, was not run twice."""
+    """Find seeds that have the same numbers, losses among them: such a run was copied, not run with another seed."""
     seen: dict[Hashable, Record] = {}
     for record in records:
         if not record.ok or all(entry.online_loss is None for entry in record.learning):
@@ -63,7 +63,7 @@ def _copied(name: str, records: Sequence[Record]) -> Iterator[Finding]:
 
 
 def _row(record: Record) -> str:
-    """All but the seed."""
+    """Return the specification without its seed, as text."""
     return record.spec.model_copy(update={"seed": 0}).canonical
 
 
@@ -71,31 +71,31 @@ def _who(board: str, record: Record) -> str:
     return f"{board} · {record.spec.scenario.name} · {record.spec.strategy.name}"
 
 
-def _data(name: str, held: Held) -> Iterator[Finding]:
-    """One scenario, with one setting, is made of one set of data, or of one for each seed where it draws them."""
-    groups: dict[str, list[tuple[Record, Found]]] = defaultdict(list)
-    for record, found in held:
+def _data(name: str, located: Records) -> Iterator[Finding]:
+    """Find other data: a scenario, with one setting, has one set of data, or one for each seed where it draws them."""
+    groups: dict[str, list[tuple[Record, Located]]] = defaultdict(list)
+    for record, place in located:
         if record.ok:
-            groups[record.spec.scenario.model_dump_json()].append((record, found))
+            groups[record.spec.scenario.model_dump_json()].append((record, place))
     for group in groups.values():
         seeds: dict[str | None, set[int]] = defaultdict(set)
         for record, _ in group:
             seeds[record.provenance.data_sha256].add(record.spec.seed)
-        if len(set.union(*seeds.values())) == 1 or any(len(found) > 1 for found in seeds.values()):
+        if len(set.union(*seeds.values())) == 1 or any(len(several) > 1 for several in seeds.values()):
             yield from _other_data(group)
             continue
         where = f"{name} · {group[0][0].spec.scenario.name}"
-        yield Finding("data", where, "each seed has data of its own, as of a scenario that draws them", "note")
+        yield Finding("data", where, "each seed has data of its own, as in a scenario that draws them", "note")
         for seed in sorted(set.union(*seeds.values())):
-            yield from _other_data([(record, found) for record, found in group if record.spec.seed == seed])
+            yield from _other_data([(record, place) for record, place in group if record.spec.seed == seed])
 
 
-def _other_data(held: Held) -> Iterator[Finding]:
-    """Who has other data than most."""
-    usual, _ = Counter(record.provenance.data_sha256 for record, _ in held).most_common(1)[0]
-    for record, found in held:
+def _other_data(located: Records) -> Iterator[Finding]:
+    """Find the records that have other data than most."""
+    usual, _ = Counter(record.provenance.data_sha256 for record, _ in located).most_common(1)[0]
+    for record, place in located:
         if (data := record.provenance.data_sha256) != usual:
-            yield Finding("data", found.where, f"made of {_brief(data)}, and most others of {_brief(usual)}")
+            yield Finding("data", place.where, f"made of {_brief(data)}, and most others of {_brief(usual)}")
 
 
 def _brief(digest: str | None) -> str:
@@ -103,16 +103,16 @@ def _brief(digest: str | None) -> str:
 
 
 def _versions(name: str, records: Sequence[Record]) -> Iterator[Finding]:
-    """What differs between the records, and where it does from what is installed."""
+    """Tell which versions differ between the records, or from what is installed."""
     libraries: dict[str, Counter[str]] = defaultdict(Counter)
     methods: dict[str, Counter[int]] = defaultdict(Counter)
     for record in records:
         for library, version in record.provenance.versions.items():
             libraries[library][version] += 1
         methods[record.spec.strategy.name][record.spec.strategy.version] += 1
-    for what, found in (libraries | methods).items():
-        if len(found) > 1:
-            told = ", ".join(f"{version} ({count})" for version, count in found.most_common())
+    for what, versions_of in (libraries | methods).items():
+        if len(versions_of) > 1:
+            told = ", ".join(f"{version} ({count})" for version, count in versions_of.most_common())
             yield Finding("versions", name, f"{what}: {told}", "note")
     for method, versions in methods.items():
         entry = strategies.all().get(method)
@@ -120,15 +120,15 @@ def _versions(name: str, records: Sequence[Record]) -> Iterator[Finding]:
             yield Finding("versions", name, f"{method} is installed in version {entry.version}", "note")
 
 
-def _open(held: Held, division: Division) -> Iterator[Finding]:
-    """Runs outside of what the board allows."""
-    for record, found in held:
+def _open(located: Records, division: Division) -> Iterator[Finding]:
+    """Find the runs that are outside of what the board allows."""
+    for record, place in located:
         if outside := division.outside(record.spec):
-            yield Finding("closed ranges", found.where, "; ".join(outside), "open")
+            yield Finding("closed ranges", place.where, "; ".join(outside), "open")
 
 
 def _missing(plan: Plan, division: Division) -> Iterator[Finding]:
-    """Seeds that a row of the tables lacks, and a floor or a ceiling that is not there at all."""
+    """Find seeds that a row of the tables lacks, and floors and ceilings that are not there at all."""
     board = plan.board
     there = [record for record in plan.records.values() if division.on_the_board(record.spec)]
     rows: dict[str, list[Record]] = defaultdict(list)

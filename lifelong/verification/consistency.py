@@ -1,4 +1,4 @@
-"""Whether what one record holds can all be true at once. Each check yields what cannot, a sentence each."""
+"""Checks that all that one record holds can be true at once. Each check yields a sentence for what cannot."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from lifelong.records.record import Record
 
 CUMULATIVE = ("steps", "samples", "training_macs")
 ROUNDING = 1e-9
-"""Of a mean over steps, relative."""
+"""The rounding error of a mean over steps, as a share of it."""
 MOST = 10
-"""Of one record: what else is wrong mostly follows from it."""
+"""How many contradictions of one record are told: what else is wrong mostly follows from them."""
 
 
 Evaluated = Scored | Literal["nothing"]
-"""Which test sets; of a regression none has an accuracy."""
+"""Which test sets have an accuracy; in a regression none has."""
 
 
 def contradictions(record: Record, scored: Evaluated | None = None, offline: bool | None = None) -> list[str]:
-    """What cannot be true in the record of a run that is ok; a failed one claims nothing.
+    """Tell what cannot be true in the record of a run that is ok. A failed run claims nothing.
 
     Args:
-        record: of any run.
+        record: the record of any run.
         scored: which test sets the scenario has scored; None where that is not known.
         offline: whether the strategy trains once, on the whole stream; None where that is not known.
     """
     if not record.ok or record.accuracy is None:
         return []
     trained_once = len(record.learning) == 1 if offline is None else offline
-    found = [*_lengths(record, trained_once), *_matrix(record.accuracy, scored, trained_once)]
-    found = found or list(islice((sentence for check in CHECKS for sentence in check(record)), MOST))
-    return found or list(_sizes(record))
+    # what a later check says would only follow from what an earlier one has found
+    wrong = [*_lengths(record, trained_once), *_matrix(record.accuracy, scored, trained_once)]
+    wrong = wrong or list(islice((sentence for check in CHECKS for sentence in check(record)), MOST))
+    return wrong or list(_sizes(record))
 
 
 def _lengths(record: Record, trained_once: bool) -> Iterator[str]:
@@ -52,7 +53,7 @@ def _lengths(record: Record, trained_once: bool) -> Iterator[str]:
 
 
 def _matrix(R: list[list[float | None]], scored: Evaluated | None, trained_once: bool) -> Iterator[str]:
-    """R holds what the suite evaluates: all; the experience just learned; or, of a regression, nothing."""
+    """Check that R holds what the suite evaluates: all, the experience just learned, or, in a regression, nothing."""
     here = {(i, j) for i, row in enumerate(R) for j, entry in enumerate(row) if entry is not None}
     experiences = range(len(R) - 1)
     evaluated = (0, len(R) - 1) if trained_once else range(len(R))
@@ -69,7 +70,7 @@ def _matrix(R: list[list[float | None]], scored: Evaluated | None, trained_once:
 
 
 def _growing(record: Record) -> Iterator[str]:
-    """What counts the training so far starts at zero and never falls."""
+    """Check that what counts the training so far starts at zero and never falls."""
     for name in CUMULATIVE:
         counts = [getattr(entry, name) for entry in record.capacity]
         if counts[0] != 0:
@@ -80,7 +81,7 @@ def _growing(record: Record) -> Iterator[str]:
 
 
 def _live(record: Record) -> Iterator[str]:
-    """What is not pruned is a part of the whole."""
+    """Check that what is not pruned is a part of the whole."""
     for index, entry in enumerate(record.capacity):
         for part, whole in (("live_parameters", "parameters"), ("live_macs", "macs")):
             if getattr(entry, part) > getattr(entry, whole):
@@ -88,7 +89,7 @@ def _live(record: Record) -> Iterator[str]:
 
 
 def _averages(record: Record) -> Iterator[str]:
-    """A mean lies between the least and the largest of what was seen."""
+    """Check that a mean lies between the least and the largest of what was seen."""
     told = [size for event in record.events for size in (event.parameters_before, event.parameters_after)]
     sizes = [entry.parameters for entry in record.capacity] + told
     low, high = min(sizes) * (1 - ROUNDING), max(sizes) * (1 + ROUNDING)
@@ -98,7 +99,7 @@ def _averages(record: Record) -> Iterator[str]:
 
 
 def _events(record: Record) -> Iterator[str]:
-    """Events happen in order, each in its experience."""
+    """Check that events happen in order, each in its experience."""
     ends = [entry.steps for entry in record.capacity]
     for index, event in enumerate(record.events):
         if index and event.step < record.events[index - 1].step:
@@ -110,10 +111,10 @@ def _events(record: Record) -> Iterator[str]:
 
 
 def _sizes(record: Record) -> Iterator[str]:
-    """Events of an experience hand the network on to each other, and leave what is measured after it.
+    """Check that each event begins with the size that the last one left, and that what is left is what is measured.
 
-    Before the first, a new task may have brought a head. Those of one step may be of several plug-ins, each plug-in's
-    together, so that only their sum is looked at.
+    Before the first event of an experience, a new task may have brought a head. Events of one step may come from
+    several plug-ins, one plug-in after the other, so that only their sum is looked at.
     """
     ordered = sorted(record.events, key=lambda event: (event.experience, event.step))
     for experience, events in groupby(ordered, lambda event: event.experience):
@@ -133,7 +134,7 @@ def _sizes(record: Record) -> Iterator[str]:
 
 
 def _drifts(record: Record) -> Iterator[str]:
-    """Drifts come one after the other, within the stream."""
+    """Check that drifts come one after the other, within the stream."""
     end = 0
     for index, drift in enumerate(record.drifts):
         if not end <= drift.start <= drift.end <= record.capacity[-1].steps:

@@ -1,4 +1,4 @@
-"""What a verification finds, one fact at a time."""
+"""Defines what a verification finds: one fact at a time."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Literal
 from lifelong.records.bounds import plain
 
 Level = Literal["fails", "open", "note"]
-"""What cannot stand; a run that stands on its board beside the closed ones; what a reader should know."""
+"""`fails`: it cannot stand. `open`: a run that chose what closed runs may not. `note`: a reader should know of it."""
 
 LONGEST = 400
-"""Characters of what is told: names and values are a stranger's."""
+"""How many characters a finding may have, because names and values in it are a stranger's."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One fact, and where it was found."""
+    """Holds one fact, and where it was found."""
 
     check: str
-    """What was looked at, as `keys`."""
+    """What was looked at, such as `keys`."""
     where: str
-    """A file, or a board, scenario and strategy."""
+    """A file, or the names of a board, a scenario and a strategy."""
     what: str
     """One sentence."""
     level: Level = "fails"

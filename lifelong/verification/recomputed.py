@@ -1,6 +1,6 @@
-"""Rankings that lie beside records, compared with what the records come to: number by number, or cell by cell.
+"""Compares rankings that lie beside records with what the records come to: number by number, or cell by cell.
 
-Ranks are not compared: they depend on who else is in a table, which may show a part of its board.
+Ranks are not compared, because they depend on who else is in a table, which may show a part of its board.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from lifelong.reporting.text.words import heading
 from lifelong.verification.finding import Finding
 
 ROUNDING = 1e-9
-"""What machines may differ by, relative."""
+"""By what share of a number machines may differ."""
 NUMBERS = ("mean", "low", "high", "n")
 HEADINGS = {heading(name): name for name in RUN_METRICS}
 
 Rows = Mapping[tuple[str, str], Mapping[str, Any]]
-"""By scenario and strategy, what is told by its name."""
+"""What is told of each scenario and strategy, by the name of the number or column."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """What a file tells: numbers, or the text of cells."""
+    """Holds what a file tells: numbers, or the text of cells."""
 
     metrics: tuple[str, ...]
     rows: Rows
 
 
 def wrong(place: Path, boards: Mapping[str, Sequence[Contest]]) -> Iterator[Finding]:
-    """Where rankings say something else than the records.
+    """Find rankings that say something else than the records.
 
     Args:
-        place: below it lie rankings, as `lifelong board --format json` or `--format md` writes them.
+        place: the folder below which rankings lie, as `lifelong board --format json` or `--format md` writes them.
         boards: the contests of each board by its name. A ranking belongs to the board that its path names, else to one
             with such a scenario; one that belongs to none is left alone.
     """
@@ -91,32 +91,32 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _in_json(content: bytes) -> Ranking:
-    """A ranking as data; empty if the content is something else."""
-    found = rankings(content) if b'"tables"' in content else None
-    if found is None:
+    """Read a ranking that is data; return an empty one if the content is something else."""
+    data = rankings(content) if b'"tables"' in content else None
+    if data is None:
         return Ranking((), {})
     try:
-        rows = _numbers(found)
+        rows = _numbers(data)
     except (AttributeError, KeyError, OverflowError, TypeError):
         raise ValueError("rankings without scenarios, strategies or metrics") from None
     names = dict.fromkeys(name.rpartition(".")[0] for cells in rows.values() for name in cells)
     return Ranking(tuple(name for name in names if name in RUN_METRICS), rows)
 
 
-def _numbers(found: Mapping[str, Any]) -> Rows:
+def _numbers(data: Mapping[str, Any]) -> Rows:
     return {
         (str(table["scenario"]), str(row["strategy"])): {
             f"{metric}.{name}": None if interval.get(name) is None else float(interval[name])
             for metric, interval in row["metrics"].items()
             for name in NUMBERS
         }
-        for table in found["tables"]
+        for table in data["tables"]
         for row in table["rows"]
     }
 
 
 def _in_markdown(content: bytes) -> Ranking:
-    """The rankings on a page, each below its scenario's name; other tables are passed over."""
+    """Read the rankings on a page, each below its scenario's name. Other tables are passed over."""
     rows: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     title, headings = "", list[str]()
     for line in content.decode().splitlines():

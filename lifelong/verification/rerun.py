@@ -1,4 +1,4 @@
-"""Runs done again, to see whether a record tells what happens."""
+"""Does runs again, to see whether their records tell what happens."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from lifelong.running.launch import Options
 from lifelong.running.scheduler import Advanced, Finished
 
 TOLERANCE = 0.05
-"""Of each entry of R, elsewhere. Of 60 runs of digits-v1 under other vector instructions, 57 gave the same R bit for
-bit, and one an entry that was off by 0.014. Two of a rule with a sharp threshold were off by up to 0.31: whether such a
-run differs by rounding or by more is for a person to judge."""
+"""By how much each entry of R may differ on another machine. Of 60 runs of digits-v1 under other vector instructions,
+57 gave the same R bit for bit, and one an entry that was off by 0.014. Two runs of a rule with a sharp threshold were
+off by up to 0.31. Whether such a run differs by rounding or by more is for a person to judge."""
 SHORTEST = 8
-"""Of a key, digits that tell it from others."""
+"""How many digits of a key have to be given."""
 Verdict = Literal["identical", "within tolerance", "differs", "failed"]
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """A record, and what came of the same run now."""
+    """Holds a record, and what the same run comes to now."""
 
     record: Record
     verdict: Verdict
     difference: float | None
-    """The largest between entries of R, in [0, 1]; None where the run failed."""
+    """The largest difference between entries of R, in [0, 1]; None where the run failed."""
     same_place: bool
-    """Whether it ran on the same kind of machine with the same versions: only bits will do."""
+    """Whether it ran on the same kind of machine with the same versions, so that every bit has to agree."""
     reason: str = ""
     """Why it failed."""
 
 
 def choose(plans: Iterable[Plan], number: int, keys: Sequence[str] = ()) -> list[tuple[Plan, Cell]]:
-    """Runs that are ok and can be done again here: those of the keys, or as many as asked for by chance.
+    """Choose runs that are ok and can be done again here: those of the keys, or as many as asked for, by chance.
 
-    The chance is the system's own: nobody can know beforehand which run will be asked for.
+    The chance comes from the operating system, so that nobody can know beforehand which run will be asked for.
 
     Raises:
         UsageError: if there is no such run.
@@ -69,7 +69,7 @@ def _key(cell: Cell) -> str:
 
 
 def _cells(plan: Plan) -> Iterator[Cell]:
-    """The runs that are ok and possible here, as if they had not been run."""
+    """Yield the runs that are ok and possible here, as cells that are missing."""
     planned = {cell.spec.key: cell for cell in plan.cells if cell.spec is not None}
     for record in plan.records.values():
         if record.ok and (cell := planned.get(record.key) or _unplanned(record.spec)) is not None:
@@ -77,7 +77,7 @@ def _cells(plan: Plan) -> Iterator[Cell]:
 
 
 def _unplanned(spec: Spec) -> Cell | None:
-    """The cell of a run that no board plans; None unless all of it is installed, and takes the values that it names."""
+    """Return the cell of a run that no board plans; None unless all of it is installed and takes the run's values."""
     scenario, strategy = scenarios.all().get(spec.scenario.name), strategies.all().get(spec.strategy.name)
     if scenario is None or strategy is None or spec.model.name not in MODELS or strategy.refusal(scenario):
         return None
@@ -88,7 +88,7 @@ def _unplanned(spec: Spec) -> Cell | None:
 
 
 def _takes(entry: Entry, choice: Choice) -> bool:
-    """Whether a stranger's values are those that an installed function would be called with."""
+    """Tell whether a stranger's values are those that an installed function would be called with."""
     if choice.code_sha256 is not None or choice.version != entry.version:
         return False
     try:
@@ -122,7 +122,7 @@ def rerun(chosen: Sequence[tuple[Plan, Cell]], options: Options, tell: Callable[
 
 
 def compare(record: Record, again: Record) -> Rerun:
-    """What a rerun says of a record."""
+    """Compare a record with the record of its rerun."""
     same_place = _place(record) == _place(again)
     if not again.ok:
         return Rerun(record, "failed", None, same_place, f"{again.status}: {again.reason}")
@@ -134,6 +134,6 @@ def compare(record: Record, again: Record) -> Rerun:
 
 
 def _place(record: Record) -> tuple[object, ...]:
-    """What bits depend on."""
+    """Return what the bits of a result depend on."""
     told = record.provenance
     return told.versions, told.commit, told.cpu, told.device, told.threads

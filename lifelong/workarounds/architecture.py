@@ -1,4 +1,4 @@
-"""Networks with a column for each task, with weights shared out among tasks, and with a classifier set aside (CWR*)."""
+"""Networks that give each task a column (PNN) or a share of the weights (PackNet), and classifiers set aside (CWR*)."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ class _Separate(_Lateral):
 class WorkingPNN(PNN):
     """Is a progressive network with layers of any widths, which evaluation neither grows nor breaks.
 
-    Faults: evaluation adds a column for each task that is still to come, and freezes the one in training; without it, a
-    task that has no column is a `KeyError`. The first layer takes no notice of `adapter`, and its columns have lateral
-    connections to the input, once for each column before, where the paper has none.
+    Faults: Avalanche's evaluation adds a column for each task that is still to come, and freezes the one that is being
+    trained; without that, a task that has no column raises a `KeyError`. The first layer ignores `adapter`, and its
+    columns have lateral connections to the input, once for each earlier column, where the paper has none. Here
+    training alone adds columns, and a task without a column is answered by the newest one.
 
     Args:
         in_features: number of entries of a flat sample.
@@ -87,9 +88,10 @@ class WorkingPNN(PNN):
 class WorkingPackNetModel(PackNetModel):
     """Is a packed network, with a head for each task or a single head that is packed too.
 
-    Faults: heads are not told the task, so that a network with a head for each task cannot be called, and its heads
-    would be packed before they are trained. A layer without a bias raises when it is frozen. Frozen weights are kept by
-    a hook on their gradient, which pickling loses without a word (see `WorkingPackNet`).
+    Faults: Avalanche does not tell heads the task, so that a network with a head for each task cannot be called, and
+    its heads would be packed before they are trained. A layer without a bias raises an error when it is frozen. Frozen
+    weights are kept by a hook on their gradient, which is lost without notice when the network is pickled (see
+    `WorkingPackNet`).
 
     Raises:
         ValueError: if a layer cannot be packed, such as one that normalises.
@@ -121,9 +123,10 @@ class WorkingPackNet(PackNetPlugin):
     """Is PackNet for budgets of any length and any optimizer, and can be pickled between experiences.
 
     Faults: the hook that keeps frozen weights does not hold against weight decay, and is lost by pickling; here the
-    weights are put back after each step. Avalanche makes the optimizer anew from its defaults, which AdamW does not
-    take; here only the moments are forgotten. It prunes after whole epochs, of which there must be two. Avalanche's
-    strategy around it ignores all other plug-ins.
+    weights are put back after each step. Avalanche makes a new optimizer from the defaults of the old one, which AdamW
+    does not accept; here only the moments are forgotten. Avalanche prunes after whole epochs, of which there must be
+    two; here it prunes after a share of the updates. Avalanche's strategy around the plug-in ignores all other
+    plug-ins.
 
     Args:
         prune_proportion: share of the weights that an experience trains that is pruned, in [0, 1].
@@ -176,10 +179,10 @@ class WorkingPackNet(PackNetPlugin):
 
 
 class WorkingCWRStar(CWRStarPlugin):
-    """CWR* without a bias in its layer, as the authors' networks are.
+    """Is CWR* without a bias in its layer, like the authors' networks.
 
-    Fault: weights are consolidated, but biases stay as the last experience left them, in favour of its classes. Here
-    they are zero.
+    Fault: Avalanche consolidates weights, but leaves biases as the last experience made them, in favour of its classes.
+    Here biases are zero.
     """
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:

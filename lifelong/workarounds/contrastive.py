@@ -1,4 +1,4 @@
-"""Supervised contrastive replay."""
+"""Supervised contrastive replay (SCR)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from lifelong.workarounds.rehearsal import SortedSet
 class WorkingSCR(SCR):
     """Is supervised contrastive replay whose class means are those of its memory, in the features of the network now.
 
-    Faults: each mean is averaged half and half with that of the experience before, whose features have moved since.
-    What is left over of the memory goes to classes in the order of a set, which a pickled copy need not keep. Its
-    `_criterion` takes views only, and raises for the network's answers in evaluation. The model's `eval_classifier`
-    must have `forget` and `update`.
+    Faults: Avalanche averages each mean half and half with that of the experience before, whose features have moved
+    since. What is left over of the memory goes to classes in the order of a set, which a pickled copy need not keep.
+    The `_criterion` takes views only, and raises an error for the network's answers in evaluation.
+
+    The model's `eval_classifier` must have `forget` and `update`.
     """
 
     def __init__(self, **parameters: Any) -> None:

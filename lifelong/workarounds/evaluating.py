@@ -1,4 +1,4 @@
-"""Evaluators that are not wanted, and evaluation that leaves traces."""
+"""Evaluators that are not wanted, and evaluations that change the strategy."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ from lifelong.seeds import untouched_generators
 
 
 def no_evaluator() -> EvaluationPlugin:
-    """An evaluator without metrics. Fault: Avalanche warns that one has no loggers although none was wanted."""
+    """Return an evaluator without metrics.
+
+    Fault: Avalanche warns that it has no loggers, although none was wanted.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="No loggers specified")
         return EvaluationPlugin()
 
 
 def drop_idle_evaluator(strategy: SupervisedTemplate) -> None:
-    """Fault: an evaluator without metrics still builds its result at every callback, 5 to 10 % of a small step."""
+    """Take the evaluator out of a strategy where it has nothing to do.
+
+    Fault: an evaluator without metrics still builds its result at every callback, which takes 5 to 10 % of the time of
+    a training step of a small network.
+    """
     evaluator = strategy.evaluator
     if not evaluator.metrics and not evaluator.loggers:
         strategy.plugins = [plugin for plugin in strategy.plugins if plugin is not evaluator]
@@ -30,12 +37,12 @@ def drop_idle_evaluator(strategy: SupervisedTemplate) -> None:
 
 @contextmanager
 def unchanged_by_evaluation(strategy: SupervisedTemplate) -> Iterator[None]:
-    """Evaluate inside, and the strategy trains on as if it had not been evaluated.
+    """Let a strategy be evaluated within the context, and train on afterwards as if it had not been evaluated.
 
     Faults: `eval` adapts the network to each experience that it sees, so that heads, classes and columns grow for
-    tasks not yet trained on; GDumb adapts its stored initial network there too; the evaluation's loaders draw from
-    the global random generators; and each batch has a loss, asked for or not. Here a copy of the network is evaluated,
-    only that copy may be adapted, the generators are put back, and there is no loss.
+    tasks that have not been trained yet. GDumb adapts its stored initial network there too. The evaluation's loaders
+    draw from the global random generators. A loss is computed for each batch, whether it is wanted or not. Here a copy
+    of the network is evaluated, only that copy may be adapted, the generators are put back, and there is no loss.
     """
     model, adapt = strategy.model, strategy.model_adaptation
 

@@ -1,4 +1,4 @@
-"""Replay of features, and their distillation."""
+"""Replay of features, and distillation of features."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from lifelong.workarounds.rehearsal import SortedSet
 
 
 class WorkingFeatureReplay(FeatureReplay):
-    """Is feature replay whose losses are as described, and which can be copied, pickled and evaluated.
+    """Is feature replay whose losses are as the paper describes, and which can be copied, pickled and evaluated.
 
     Faults: new samples compete with old classes too, because the mask of the asymmetric loss, which should prevent
     this, covers all classes seen. An evaluation draws from the memory, so that the training after it sees other
     batches. The memory's loader is a running generator, which cannot be pickled, and gives nothing where the memory is
-    smaller than a batch. The network keeps its last features with their graph, and cannot be copied. What is left over
-    of the memory goes to classes in the order of a set.
+    smaller than a batch. The network keeps its last features together with their graph, so that it cannot be copied.
+    What is left over of the memory goes to classes in the order of a set, which a pickled copy need not keep.
     """
 
     def __init__(self, **parameters: Any) -> None:

@@ -1,4 +1,4 @@
-"""Asymmetric metric learning: the loss moves new samples' features to their class and away from others."""
+"""Asymmetric metric learning (ER-AML): the loss moves new samples' features to their class and away from others."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lifelong.data.drawing import Draws
 class WorkingERAML(ER_AML):
     """Is ER-AML that draws from small memories too, and can be pickled between experiences.
 
-    Faults: positives and negatives are drawn in whole batches of one class, and the draw never ends where the memory
-    has fewer samples of it than a batch. The loaders are running generators, which cannot be pickled. Without task
-    labels, negatives come from all classes. The paper's come from the classes of the current experience; here they do
-    too, unless it has only one class.
+    Faults: Avalanche draws positives and negatives in whole batches of one class, and the draw never ends where the
+    memory has fewer samples of that class than a batch. The loaders are running generators, which cannot be pickled.
+    Without task labels, negatives come from all classes. In the paper they come from the classes of the current
+    experience; here they do too, unless it has only one class.
     """
 
     replay_loader: Any
@@ -43,8 +43,8 @@ class WorkingERAML(ER_AML):
 class WorkingAML(AMLCriterion):
     """Is the loss of ER-AML: new samples are contrasted, recalled ones are classified.
 
-    Faults: the largest similarity of each anchor, and the sum over what it is compared with, are taken from the columns
-    of the other anchors. The loss of a batch with nothing to draw raises.
+    Faults: Avalanche takes the largest similarity of each anchor, and the sum over what it is compared with, from the
+    columns of the other anchors. The loss of a batch with nothing to draw raises an error.
 
     Args:
         feature_extractor: maps samples to features.

@@ -1,4 +1,4 @@
-"""Gradients that are projected so as not to conflict with those of a memory."""
+"""Gradients that are projected, so that they do not conflict with those of a memory (GEM, A-GEM)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ RIDGE = 1e-3
 class WorkingAGEM(AGEMPlugin):
     """Is A-GEM that draws its memory at random, in batches of one size, and can be pickled between experiences.
 
-    Faults: Avalanche's form reads its memory in one fixed order, with a short batch at the end of each round; the paper
-    draws at random. It raises when there are more experiences than samples in a batch. It keeps a running generator,
-    which cannot be pickled. The generator is made anew after each experience and not started before the next, so a
-    pickled copy can make a new one and goes on with the same batches.
+    Faults: Avalanche reads its memory in one fixed order, with a short batch at the end of each round; the paper draws
+    at random. It raises an error when there are more experiences than samples in a batch. It keeps a running generator,
+    which cannot be pickled. Here the generator is made anew after each experience and not started before the next, so
+    that a pickled copy can make a new one and goes on with the same batches.
     """
 
     def update_memory(self, dataset: Any, num_workers: int = 0, **kwargs: Any) -> None:

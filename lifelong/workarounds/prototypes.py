@@ -1,4 +1,4 @@
-"""Losses on prototypes."""
+"""A loss on prototypes (CoPE)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch.nn.functional import logsigmoid
 class WorkingPPPloss(PPPloss):
     """Is the pseudo-prototypical proxy loss, finite for any batch, and computed for all its classes at once.
 
-    Faults: Avalanche's form takes the logarithm of one minus a probability. That probability rounds to one where a
-    sample lies close to another class's prototype and far from its own, which happens in few dimensions. Then the loss
-    is infinite and weights become NaN. It also goes through the classes of a batch one by one. Here all is computed
+    Faults: Avalanche takes the logarithm of one minus a probability. That probability rounds to one where a sample lies
+    close to another class's prototype and far from its own, which happens in few dimensions. Then the loss is infinite,
+    and weights become NaN. Avalanche also goes through the classes of a batch one by one. Here all is computed at once,
     with logarithms of probabilities.
 
     With a the prototype p_c or a sample of class c, and x a sample of any class, both of length 1, and temperature T,

@@ -16,8 +16,8 @@ from lifelong.data.resident import BatchReader, rows_of
 def mix_tasks(strategy: SupervisedTemplate) -> SupervisedTemplate:
     """Let each batch be drawn from all tasks together.
 
-    Fault: by default every batch has an equal share of every task, so that a network cannot be trained on more tasks at
-    once than a batch has samples.
+    Fault: in Avalanche every batch has an equal share of every task by default, so that a network cannot be trained at
+    once on more tasks than a batch has samples.
     """
     strategy.make_train_dataloader = partial(_shuffled_loader, strategy)
     return strategy
@@ -32,7 +32,8 @@ def _shuffled_loader(strategy: SupervisedTemplate, **_: object) -> None:
 class SortedSet(set[int]):
     """Is a set that is walked in ascending order.
 
-    Fault: the order of a set decides which classes get the remainder of a memory, and a pickled copy need not keep it.
+    Fault: in Avalanche the order of a set decides which classes get what is left over of a memory, and a pickled copy
+    need not keep that order.
     """
 
     def __iter__(self) -> Iterator[int]:
@@ -42,7 +43,7 @@ class SortedSet(set[int]):
 class FastLogitsBuffer(ClassBalancedBufferWithLogits):
     """Is a memory with logits that is read by the batch.
 
-    Fault: the memory is a dataset of another type than what was put into it, and is read sample by sample.
+    Fault: Avalanche's memory is a dataset of another type than what was put into it, and is read sample by sample.
     """
 
     def __init__(self, max_size: int) -> None:

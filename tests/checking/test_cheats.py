@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lifelong.checking.check import CHECKS, check
-from lifelong.checking.shown import as_json
+from lifelong.checking.report import as_json
 from lifelong.errors import UsageError
 
 CHEATS = Path(__file__).with_name("cheats.py")

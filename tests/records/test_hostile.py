@@ -19,7 +19,7 @@ from lifelong.records.bounds import MAX_EVENTS, MAX_EXPERIENCES, MAX_NAME, MAX_R
 from lifelong.records.merge import merge
 from lifelong.records.published import Published
 from lifelong.records.record import Record, parse, read
-from lifelong.records.sources import find
+from lifelong.records.sources import records_in
 from lifelong.records.store import Store
 from lifelong.verification.verify import verify
 
@@ -101,7 +101,7 @@ def refused(tmp_path: Path, everything: Path, sound: Make) -> Callable[[bytes], 
         assert len(records) == 5
         assert list(damaged) == [path]
         reasons += damaged.values()
-        assert [one.path for one in find(everything) if one.record is None] == [path]
+        assert [one.path for one in records_in(everything) if one.record is None] == [path]
         reasons += [one.reason for one in merge([everything], tmp_path / "all") if one.outcome == "damaged"]
         findings = [one for one in verify(everything).findings if one.check == "schema"]
         reasons += [one.what for one in findings]

@@ -97,7 +97,7 @@ def test_folders_and_published_files_of_several_boards(sound: Make, tmp_path: Pa
     found = list(merge([everything, tmp_path / "p.jsonl.gz", everything], tmp_path / "all"))
     assert [one.outcome for one in found].count("new") == 8
     assert [one.outcome for one in found].count("same") == 6
-    assert [one.found.path.name for one in found if one.outcome == "damaged"] == ["half.json"] * 2
+    assert [one.located.path.name for one in found if one.outcome == "damaged"] == ["half.json"] * 2
     assert len(Store(tmp_path / "all", "toy-v1").load()[0]) == 6
     assert Store(tmp_path / "all", "mine").load() == ({record.key: record for record in own}, {})
 

@@ -10,7 +10,7 @@ import pytest
 from lifelong.errors import UsageError
 from lifelong.records.published import as_lines, compressed
 from lifelong.records.record import Record
-from lifelong.records.sources import find
+from lifelong.records.sources import records_in
 from lifelong.records.store import Store
 
 
@@ -21,7 +21,7 @@ def test_whatever_lies_in_a_folder(everything: Path) -> None:
         (everything / name).write_text("{}")
     (everything / "rankings.json").write_text('{"tables": []}')
     (everything / "toy-v1/toy/naive/half.json").write_text("{")
-    found = list(find(everything))
+    found = list(records_in(everything))
     assert len([one for one in found if one.record is not None]) == 6
     assert [one.path.name for one in found if one.record is None] == ["half.json"]
 
@@ -32,7 +32,7 @@ def test_a_published_file_line_by_line(name: str, everything: Path, tmp_path: Pa
     text = as_lines(records[:2]) + "{\n" + as_lines(records[2:])
     path = tmp_path / name
     path.write_bytes(compressed(text) if path.suffix == ".gz" else text.encode())
-    found = list(find(path))
+    found = list(records_in(path))
     assert [one.line for one in found] == [1, 2, 3, 4, 5, 6, 7]
     assert [one.where for one in found if one.record is None] == [f"{path}:3"]
     assert {one.record.key for one in found if one.record} == {record.key for record in records}
@@ -41,16 +41,16 @@ def test_a_published_file_line_by_line(name: str, everything: Path, tmp_path: Pa
 def test_a_published_file_that_breaks_off(everything: Path, tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl.gz"
     path.write_bytes(compressed(as_lines(Store(everything, "toy-v1").load()[0].values()))[:-9])
-    *_, last = find(path)
+    *_, last = records_in(path)
     assert last.record is None
     assert last.reason == "Compressed file ended before the end-of-stream marker was reached"
 
 
 def test_one_record(sound: Callable[..., Record], tmp_path: Path) -> None:
     path = Store(tmp_path, "toy-v1").write(sound())
-    assert [one.record for one in find(path)] == [sound()]
+    assert [one.record for one in records_in(path)] == [sound()]
 
 
 def test_no_such_place(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder or file"):
-        list(find(tmp_path / "none"))
+        list(records_in(tmp_path / "none"))

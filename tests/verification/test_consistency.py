@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lifelong.records.record import Record
-from lifelong.records.sources import find
+from lifelong.records.sources import records_in
 from lifelong.registry import board_file, scenarios, strategies
 from lifelong.verification.consistency import contradictions
 
@@ -57,7 +57,7 @@ def test_what_runs_leave_holds(sound: Make, grown: Content) -> None:
 
 @pytest.mark.parametrize("board", ["digits-v1", "mnist-v1"])
 def test_what_is_published_holds(board: str) -> None:
-    records = [found.record for found in find(board_file(board).parent / "results" / f"{board}.jsonl.gz")]
+    records = [found.record for found in records_in(board_file(board).parent / "results" / f"{board}.jsonl.gz")]
     assert len(records) > 400
     for record in records:
         assert record is not None

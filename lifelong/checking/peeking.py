@@ -1,5 +1,7 @@
-"""Whether a strategy looks at what a learner is not shown: test sets, later experiences, and where a test sample is
-from."""
+"""Checks that a strategy does not look at what a learner is not shown.
+
+That are test sets, later experiences, and which experience a test sample is from.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from lifelong.checking.altered import misplaced_tests, other_test_labels
 from lifelong.checking.answers import PASSED, Answer, check, failed, not_applicable, note
 from lifelong.checking.subject import Subject
 from lifelong.checking.trial import first_difference, same
-from lifelong.checking.twins import misplaced_tests, other_test_labels
 
 
 @check("answers without test labels", "with wrong labels in the test sets its outputs stay as they are")
@@ -54,7 +56,7 @@ def learns_without_test_sets(subject: Subject) -> Answer:
         return PASSED
     return failed(
         f"with other images and labels in the test sets, {told}",
-        "it trains on, stops by, or normalizes with test data, as an evaluation hook may have kept it",
+        "it trains on, stops by, or normalizes with test data, which an evaluation hook may have kept",
         "use what `strategy.experience` holds in training; a validation set can be split off it",
     )
 
@@ -70,13 +72,13 @@ def learns_without_the_future(subject: Subject) -> Answer:
         return note(f"as a {subject.strategy.role} may, it looks ahead")
     return failed(
         f"with other experiences to follow, {told}",
-        "it looks into later experiences, as through `strategy.experience.origin_stream`",
+        "it looks into later experiences, for instance through `strategy.experience.origin_stream`",
         "use what `strategy.experience` holds, and what was kept of earlier ones",
     )
 
 
 def _changed(before: list[Tensor], after: list[Tensor]) -> str:
-    """On how many samples answers differ, in half a sentence; empty where no output does."""
+    """Tell in half a sentence on how many samples answers differ; return an empty text where no output does."""
     if all(same(one, other) for one, other in zip(before, after, strict=True)):
         return ""
     one, other = torch.cat(before), torch.cat(after)

@@ -1,4 +1,4 @@
-"""Shows the findings of a verification: to a person grouped, to a program whole."""
+"""Writes the findings of a verification: in groups for people, all of them as JSON for programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADS: dict[Level, tuple[str, str]] = {
     "note": ("Notes", "bold"),
 }
 LISTED = 20
-"""Findings of one kind that a person is shown; more are counted."""
+"""How many findings of one kind people are shown. More are counted."""
 NOT_CHECKED = (
     "Not checked: whether data sets on this machine have the hashes that the records state; of rankings beside the "
     "records, ranks, words, CSV and pages; whether anything was measured as stated, which only --rerun can tell."

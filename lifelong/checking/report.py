@@ -1,4 +1,4 @@
-"""How what checks found is shown: for a person as a table with explanations, for a program whole."""
+"""Writes what checks answered: a table with explanations for people, all of it as JSON for programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIGNS: dict[Verdict, tuple[str, str]] = {
 
 
 def print_report(console: Console, report: Report) -> None:
-    """A table of checks by scenarios, then each failure explained, and each reason."""
+    """Print a table of checks by scenarios, then explain each failure, and give each reason."""
     scenarios = list(dict.fromkeys(result.scenario for result in report.results))
     table = Table("", *scenarios, box=box.SIMPLE_HEAD, title=report.strategy.name, title_justify="left")
     for name in dict.fromkeys(result.check.name for result in report.results):
@@ -41,7 +41,7 @@ def print_report(console: Console, report: Report) -> None:
 
 
 def _alike(results: Iterable[Result], verdict: Verdict) -> list[list[Result]]:
-    """Results of one verdict, those of one check that look alike together."""
+    """Group the results of one verdict: those of one check with one cause stand together."""
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         if result.answer.verdict == verdict:
@@ -58,7 +58,7 @@ def _reasons(results: Iterable[Result], verdict: Verdict) -> dict[str, list[Resu
 
 
 def _where(results: Sequence[Result]) -> str:
-    """`seeds repeat on toy, toy-task`; of many checks the scenarios alone."""
+    """Write `seeds repeat on toy, toy-task`, or the scenarios alone where there are several checks."""
     names = list(dict.fromkeys(result.check.name for result in results))
     scenarios = ", ".join(dict.fromkeys(result.scenario for result in results))
     return f"{names[0]} on {scenarios}" if len(names) == 1 else scenarios
@@ -75,7 +75,7 @@ def _explain(console: Console, results: Sequence[Result]) -> None:
 
 
 def as_json(reports: Sequence[Report]) -> str:
-    """All of it, for programs."""
+    """Write all reports as JSON."""
     return json.dumps([_data(report) for report in reports], indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The same benchmark with other data in places that a learner must not look at."""
+"""Alters a benchmark: other data stand in places that a learner must not look at."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from lifelong.data.streams import Streams, benchmark_of
 from lifelong.seeds import untouched_generators
 
 Change = Callable[[str, list[Samples]], list[Samples]]
-"""From a stream's name and the samples of each of its experiences to what they are in the twin, as many."""
+"""Takes a stream's name and the samples of each of its experiences, and returns as many in their place."""
 
 
-def twin(benchmark: CLScenario, change: Change, *, task_labels: bool) -> CLScenario:
-    """A benchmark of the same sizes and task labels, with other samples.
+def altered(benchmark: CLScenario, change: Change, *, task_labels: bool) -> CLScenario:
+    """Return a benchmark of the same sizes and task labels, with other samples.
 
     Args:
         benchmark: stays as it is.
-        change: gives the twin's samples.
+        change: gives the other samples.
         task_labels: whether each experience's task label is its index; else all are 0.
     """
     streams: Streams = {}
@@ -33,11 +33,11 @@ def twin(benchmark: CLScenario, change: Change, *, task_labels: bool) -> CLScena
         streams[name] = [
             (Images(x, y, name=f"{name}/{index}"), list(range(len(y)))) for index, (x, y) in enumerate(samples)
         ]
-    made = benchmark_of(streams, getattr(benchmark, "data_sha256", ""), task_labels=task_labels)
+    other = benchmark_of(streams, getattr(benchmark, "data_sha256", ""), task_labels=task_labels)
     for name, value in vars(benchmark).items():
-        if name not in vars(made):
-            setattr(made, name, value)  # what our scenarios tell besides, as the number of outputs
-    return made
+        if name not in vars(other):
+            setattr(other, name, value)  # what our scenarios tell besides, such as the number of outputs
+    return other
 
 
 def _samples(dataset: Any) -> Samples:
@@ -47,12 +47,12 @@ def _samples(dataset: Any) -> Samples:
 
 
 def other_tests(stream: str, samples: list[Samples]) -> list[Samples]:
-    """Other images and labels wherever nothing is trained on."""
+    """Put other images and labels wherever nothing is trained on."""
     return samples if stream == "train" else [Samples(-x.flip(0), relabelled(y, samples)) for x, y in samples]
 
 
 def other_future(stream: str, samples: list[Samples]) -> list[Samples]:
-    """Other images and labels, in another order, in all that is trained on after the first experience."""
+    """Put other images and labels, in another order, in all experiences that are trained on after the first."""
     if stream != "train":
         return samples
     first, *later = samples
@@ -60,12 +60,12 @@ def other_future(stream: str, samples: list[Samples]) -> list[Samples]:
 
 
 def other_test_labels(stream: str, samples: list[Samples]) -> list[Samples]:
-    """The same images to test on, with wrong labels."""
+    """Give the images of the test sets wrong labels."""
     return [Samples(x, relabelled(y, samples)) for x, y in samples] if stream == "test" else samples
 
 
 def misplaced_tests(stream: str, samples: list[Samples]) -> list[Samples]:
-    """The images of each test set in the place of the one before; labels, and which there are, stay in their places."""
+    """Put the images of each test set in the place of those of the test set before it. Labels stay in their places."""
     if stream != "test":
         return samples
     moved = [*samples[1:], samples[0]]
@@ -76,7 +76,7 @@ def misplaced_tests(stream: str, samples: list[Samples]) -> list[Samples]:
 
 
 def relabelled(y: Tensor, everywhere: Sequence[Samples]) -> Tensor:
-    """Another label for each sample: the next one of its experience, or of the stream where it has but one.
+    """Return another label for each sample: the next one of its experience, or of the stream if that has only one.
 
     Args:
         y: classes, int64, or values, float32, of shape (n,).
