@@ -8,8 +8,9 @@ import runpy
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,10 +91,32 @@ def in_here(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return done
 
 
-def accuracies(folder: Path, strategy: str) -> list[float]:
-    records = [json.loads(path.read_text()) for path in folder.glob(f"results/*/*/{strategy}/*.json")]
+def records_in(folder: Path, board: str, strategy: str) -> list[dict[str, Any]]:
+    records = [json.loads(path.read_text()) for path in folder.glob(f"{board}/*/{strategy}/*.json")]
     assert all(record["status"] == "ok" for record in records), [record["error"] for record in records]
+    return records
+
+
+def accuracies(folder: Path, board: str, strategy: str) -> list[float]:
+    records = records_in(folder, board, strategy)
     return [sum(record["accuracy"][-1]) / len(record["accuracy"][-1]) for record in records]
+
+
+@pytest.fixture
+def script(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[str], str]]:
+    """Runs a script in this process, and returns what it prints. Files beside it can be imported."""
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+
+    def run(name: str) -> str:
+        runpy.run_path(name, run_name="__main__")
+        return capsys.readouterr().out
+
+    yield run
+    for name in FILES:
+        sys.modules.pop(name.removesuffix(".py"), None)
 
 
 def test_the_strategy_is_a_short_file() -> None:
@@ -102,51 +125,39 @@ def test_the_strategy_is_a_short_file() -> None:
 
 @pytest.mark.slow
 def test_the_strategy_and_the_scenario_run_on_the_board(folder: Path) -> None:
-    done = lifelong(folder, "run", "mine.toml", "--seeds", "0", "--set", "budget.epochs=2", "--wandb", "off")
+    done = lifelong(folder, "run", "mine.toml", "--seeds", "0", "--set", "budget.epochs=2", "--out", "mine")
     assert done.returncode == 0, done.stderr
     assert "shrink-perturb" in done.stdout
     assert "blobs" in done.stdout
-    assert len(accuracies(folder, "shrink-perturb")) == 2
-    assert min(accuracies(folder, "joint")) > max(accuracies(folder, "naive"))
+    own = folder / "mine"
+    assert len(accuracies(own, "mine", "shrink-perturb")) == 2
+    assert min(accuracies(own, "mine", "joint")) > max(accuracies(own, "mine", "naive"))
 
 
 @pytest.mark.slow
-def test_the_script_runs_without_the_suite(folder: Path) -> None:
-    done = subprocess.run([sys.executable, "plain.py"], cwd=folder, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr
-    printed = re.findall(r"Top1_Acc_Stream/eval_phase/test_stream/Task000 = ([\d.]+)", done.stdout)
+def test_the_script_runs_without_the_suite(script: Callable[[str], str]) -> None:
+    printed = re.findall(r"Top1_Acc_Stream/eval_phase/test_stream/Task000 = ([\d.]+)", script("plain.py"))
     assert len(printed) == 5
     assert float(printed[-1]) > 0.5
 
 
 @pytest.mark.slow
-def test_the_rule_runs_in_a_plain_script_with_replay(folder: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "rules_in_replay.py"], cwd=folder, capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stderr
-    assert "confused" in done.stdout
-    assert "task-arrives" in done.stdout
+def test_the_rule_runs_in_a_plain_script_with_replay(script: Callable[[str], str]) -> None:
+    printed = script("rules_in_replay.py")
+    assert "confused" in printed
+    assert "task-arrives" in printed
 
 
 @pytest.mark.slow
-def test_the_rule_runs_on_the_board(folder: Path) -> None:
-    arguments = ("--scenario", "digits-class", "--seeds", "0", "--wandb", "off", "--out", "ruled")
-    done = lifelong(folder, "run", "digits-v1", "--strategy", "rules.py:confused_growth", *arguments)
-    assert done.returncode == 0, done.stderr
-    (path,) = folder.glob("ruled/digits-v1/digits-class/confused-growth/*.json")
-    events = json.loads(path.read_text())["events"]
-    assert {"confused", "task-arrives"} <= {event["trigger"] for event in events}
-
-
-@pytest.mark.slow
-def test_the_network_grows_is_pruned_and_saved_without_avalanche(folder: Path) -> None:
+def test_the_network_grows_is_pruned_and_saved_without_avalanche(folder: Path, script: Callable[[str], str]) -> None:
     assert "avalanche" not in FILES["grow.py"]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "grow.py"], cwd=folder, capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stderr
+    script("grow.py")
     assert (folder / "blueprint.json").exists()
+
+
+@pytest.mark.parametrize("name", ["growing_rule.py", "frozen_script.py", "wine_script.py", "own_network.py"])
+def test_scripts_run(script: Callable[[str], str], name: str) -> None:
+    script(name)
 
 
 @pytest.mark.parametrize(
@@ -167,24 +178,32 @@ def test_commands_that_run_can_be_planned(in_here: InHere, command: str) -> None
     assert "missing" in out
 
 
-@pytest.mark.parametrize("name", ["growing_rule.py", "frozen_script.py", "wine_script.py", "own_network.py"])
-def test_scripts_run(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.chdir(folder)
-    runpy.run_path(name, run_name="__main__")
+@pytest.fixture(scope="module")
+def own_runs(folder: Path) -> Path:
+    """The folder of records that the runs of the tutorials leave, made short."""
+    own = ("--strategy", "rules.py:confused_growth", "--strategy", "frozen.py:frozen_features")
+    for board, arguments in (
+        ("question.toml", ("--set", "budget.epochs=1")),
+        ("digits-v1", ("--scenario", "digits-class", *own)),
+    ):
+        done = lifelong(folder, "run", board, *arguments, "--seeds", "0", "--out", "own")
+        assert done.returncode == 0, done.stderr
+    return folder / "own"
 
 
 @pytest.mark.slow
-def test_the_tutorials_end_in_a_board(folder: Path, in_here: InHere) -> None:
-    done = lifelong(folder, "run", "question.toml", "--seeds", "0,1", "--set", "budget.epochs=1", "--wandb", "off")
-    assert done.returncode == 0, done.stderr
+def test_the_rule_of_the_tutorial_fires_on_the_board(own_runs: Path) -> None:
+    (record,) = records_in(own_runs, "digits-v1", "confused-growth")
+    assert {"confused", "task-arrives"} <= {event["trigger"] for event in record["events"]}
+
+
+@pytest.mark.slow
+def test_the_tutorials_end_in_a_board(own_runs: Path, in_here: InHere) -> None:
     for strategy in ("frozen-features", "frozen-replay"):
-        assert len(accuracies(folder, strategy)) == 6
-    arguments = ("--strategy", "frozen.py:frozen_features", "--scenario", "digits-class", "--seeds", "0")
-    done = lifelong(folder, "run", "digits-v1", *arguments, "--wandb", "off")
-    assert done.returncode == 0, done.stderr
+        assert len(records_in(own_runs, "question", strategy)) == 3
     shown = [command for command in COMMANDS if AFTER_A_RUN.match(command)]
     assert len(shown) == 4
     for command in shown:
-        more = ["--set", "budget.epochs=1", "--seeds", "0,1"] if "question" in command else []
-        code, _, err = in_here(*shlex.split(command), *more)
+        shortened = ("--set", "budget.epochs=1", "--seeds", "0") if "question" in command else ()
+        code, _, err = in_here(*shlex.split(command), *shortened, "--out", "own")
         assert code == 0, err

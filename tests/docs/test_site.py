@@ -40,7 +40,7 @@ def build(source: Path, page: str) -> subprocess.CompletedProcess[str]:
     (source / "index.md").write_text(f"# Page\n\n## A heading\n\n{page}\n")
     listed = subprocess.run(["make", "--dry-run", "docs"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     (line,) = (line for line in listed.splitlines() if "sphinx-build" in line)
-    _, *options, _, _ = shlex.split(line)
+    _, *options, _, _ = shlex.split(line.partition("||")[0])
     options[options.index("-d") + 1] = str(source / "doctrees")
     own = ["-c", str(ROOT / "docs"), "-D", "extensions=myst_parser,sphinx.ext.autodoc", "-D", "html_static_path="]
     command = [sys.executable, "-m", "sphinx", *options, *own, str(source), str(source / "out")]
