@@ -23,7 +23,7 @@ from lifelong.checking.peeking import (
 )
 from lifelong.checking.repeating import evaluation_changes_nothing, seeds_differ, seeds_repeat, survives_a_resume
 from lifelong.checking.subject import SEED, Subject
-from lifelong.checking.training import is_built, keeps_the_budget, learns, trains
+from lifelong.checking.training import is_built, is_read, keeps_the_budget, learns, trains
 from lifelong.contracts import Context, Strategy
 from lifelong.registry import strategies
 from lifelong.training.arithmetic import arithmetic
@@ -40,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     answers_without_boundaries,
     learns_without_test_sets,
     learns_without_the_future,
+    is_read,
     keeps_the_budget,
 )
 TOYS = ("toy", "toy-domain", "toy-task")

@@ -8,7 +8,11 @@ from lifelong.checking.answers import PASSED, Answer, check, failed, not_applica
 from lifelong.checking.subject import Subject
 from lifelong.checking.trial import after
 from lifelong.errors import UsageError
+from lifelong.seeds import untouched_generators
+from lifelong.training.evaluation import inspect_strategy, sample
 
+READ = 64
+"""How many samples a network is read on."""
 MUCH = 1.5
 """How many times as much as the floor a strategy has to take before it is told."""
 
@@ -54,6 +58,19 @@ def learns(subject: Subject) -> Answer:
         "parameters, or what protects old knowledge leaves no room",
         "after a change of the network call `strategy.make_optimizer()`; try weaker defaults",
     )
+
+
+@check("is read", "what boards read of a network after each experience can be read of this one")
+def is_read(subject: Subject) -> Answer:
+    usual = subject.usual
+    tests = [usual.benchmark.test_stream[index] for index in usual.trainings[-1]]
+    with untouched_generators():
+        unread = inspect_strategy(usual.strategy, sample(tests, READ)).unread
+    reasons = {reason: [name for name, other in unread.items() if other == reason] for reason in unread.values()}
+    if not reasons:
+        return PASSED
+    told = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
+    return note(f"its records lack {told}")
 
 
 @check("keeps the budget", "iterations and samples as the floor takes, or nearly")

@@ -7,21 +7,34 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from lifelong.errors import UsageError
+
 
 class SquaredError(nn.Module):
-    """The mean squared error of one output for each sample."""
+    """The mean squared error of the outputs for each sample: of one number, or of several."""
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the mean over the samples, a scalar.
+        """Return the mean over samples and outputs, a scalar.
+
+        Outputs and targets of other shapes would be broadcast against each other, and the network would learn the mean
+        of the targets.
 
         >>> SquaredError()(Tensor([[1.0], [2.0]]), Tensor([1.0, 4.0]))
         tensor(2.)
 
         Args:
-            output: the outputs, of shape (n, 1).
-            target: the targets, of shape (n,).
+            output: the outputs, of shape (n, k).
+            target: the targets, of shape (n, k); or (n,) where k is 1.
+
+        Raises:
+            UsageError: if there are not as many targets as outputs.
         """
-        return mse_loss(output.squeeze(1), target.to(output.dtype))
+        if output.numel() != target.numel() or len(output) != len(target):
+            raise UsageError(
+                f"outputs of shape {tuple(output.shape)} do not fit targets of shape {tuple(target.shape)}: "
+                "there must be as many outputs for each sample as targets"
+            )
+        return mse_loss(output.flatten(), target.flatten().to(output.dtype))
 
 
 CRITERIA: Mapping[str, type[nn.Module]] = {"cross-entropy": nn.CrossEntropyLoss, "squared error": SquaredError}

@@ -51,9 +51,9 @@ class Batch:
 
     Attributes:
         x: inputs, of shape (n, ...).
-        y: classes, int64 of shape (n,).
+        y: classes, int64 of shape (n,); or other targets, of shape (n, ...).
         task_labels: int64 of shape (n,).
-        output: logits of shape (n, classes), computed before the update.
+        output: logits of shape (n, classes), or other outputs, computed before the update.
         criterion: the strategy's loss as a function of outputs and targets, without the penalties of plug-ins.
     """
 
@@ -71,7 +71,16 @@ class Batch:
 
     @cached_property
     def accuracy(self) -> Tensor:
-        """Return the share of samples that were classified correctly before the update, a scalar in [0, 1]."""
+        """Return the share of samples that were classified correctly before the update, a scalar in [0, 1].
+
+        Raises:
+            UsageError: if the targets are no classes.
+        """
+        if self.y.is_floating_point() or self.y.dim() != 1:
+            raise UsageError(
+                f"a rule reads the accuracy, and the targets are no classes, but {self.y.dtype} of shape "
+                f"{tuple(self.y.shape)}: use a rule that reads the loss"
+            )
         return (self.output.argmax(dim=1) == self.y).float().mean()
 
 

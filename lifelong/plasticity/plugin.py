@@ -78,7 +78,8 @@ class Plasticity(SupervisedPlugin):
     @property
     def needs(self) -> frozenset[Need]:
         """Return what the stream has to give, because the rules cannot do without it, such as task boundaries."""
-        return frozenset({need for rule in self.rules for need in rule.when.needs})
+        needs = {need for rule in self.rules for need in rule.when.needs}
+        return frozenset(needs | ({"class labels"} if any("accuracy" in rule.reads for rule in self.rules) else set()))
 
     @property
     def births(self) -> Mapping[str, Tensor]:
@@ -185,7 +186,7 @@ class Plasticity(SupervisedPlugin):
             self.boundaries = tells_boundaries(experience)
         if self.boundaries and not tells_boundaries(experience):
             raise UsageError("boundaries = True on an online stream that hides its boundaries; leave it out")
-        if not self.boundaries and (missing := sorted(self.needs)):
+        if not self.boundaries and (missing := sorted(self.needs & {"task boundaries"})):
             raise UsageError(f"the rules need {' and '.join(missing)}, which this stream does not give")
 
     def _attach(self, strategy: Any) -> None:

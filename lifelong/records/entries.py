@@ -68,6 +68,9 @@ class Learning(_Many):
     gradient_norm_incumbent: Number | None = Field(None, description="the same over the other units")
     frozen_units: Number | None = Field(None, description="share of hidden units that are mutually frozen")
     protected_units: Number | None = Field(None, description="share of hidden units that are frozen on purpose")
+    unread: dict[Name, Name] | None = Field(
+        None, max_length=100, description="why readings that should exist are null, by their names"
+    )
 
 
 class Event(_Many):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor
 
 from lifelong.data.drawing import Reader
+from lifelong.measures.inspection import Inspection, inspect
 from lifelong.seeds import untouched_generators
 from lifelong.workarounds.evaluating import unchanged_by_evaluation
 
@@ -63,6 +64,29 @@ def listen(listener: SupervisedPlugin, strategy: SupervisedTemplate, experiences
             strategy.eval(experiences)
         finally:
             strategy.plugins.remove(listener)
+
+
+def inspect_strategy(
+    strategy: SupervisedTemplate, batch: tuple[Tensor, Tensor, Tensor], born: Mapping[str, Tensor] | None = None
+) -> Inspection:
+    """Measure a strategy's network on a batch, with the outputs of the strategy's own forward pass.
+
+    Args:
+        strategy: a strategy that has been trained.
+        batch: inputs of shape (n, ...), targets and task labels of shape (n,), on any device.
+        born: for each layer which units count as newborn, bool of shape (units,).
+    """
+    x, y, task_labels = (column.to(strategy.device) for column in batch)
+
+    def forward() -> Tensor:
+        before, strategy.mbatch = strategy.mbatch, [x, y, task_labels]
+        try:
+            outputs: Tensor = strategy.forward()
+        finally:
+            strategy.mbatch = before
+        return outputs
+
+    return inspect(strategy.model, x, y, task_labels, strategy._criterion, born, forward)
 
 
 def sample(experiences: Sequence[CLExperience], most: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from lifelong.contracts import Scenario, Strategy
 from lifelong.data.resident import images_of
 from lifelong.measures.capacity import Size, measure
-from lifelong.measures.plasticity import inspect
+from lifelong.records.bounds import MAX_NAME, plain
 from lifelong.records.entries import Capacity, Drift, Learning, Times
 from lifelong.records.provenance import peak_memory_mb, provenance
 from lifelong.records.record import Record
@@ -22,7 +22,7 @@ from lifelong.seeds import untouched_generators
 from lifelong.training import checkpoint
 from lifelong.training.arithmetic import arithmetic
 from lifelong.training.checkpoint import Progress
-from lifelong.training.evaluation import evaluate, sample
+from lifelong.training.evaluation import evaluate, inspect_strategy, sample
 from lifelong.training.events import clocks, events_of, finite, newborn
 from lifelong.training.job import Job
 from lifelong.training.meter import Meter, meter_of
@@ -180,11 +180,11 @@ class _Run:
     def _learning(self, training: list[int], born: Mapping[str, Tensor] | None) -> Learning:
         strategy = self._progress.strategy
         columns = sample([self._test[index] for index in training], INSPECTED)
-        x, y, task_labels = (column.to(strategy.device) for column in columns)
-        values = dict(self._progress.meter.online)
         with untouched_generators():
-            values |= inspect(strategy.model, x, y, task_labels, strategy._criterion, born)
-        return Learning.model_validate({name: finite(value) for name, value in values.items()})
+            inspection = inspect_strategy(strategy, columns, born)
+        values = {**self._progress.meter.online, **inspection.values}
+        unread = {name: plain(reason)[:MAX_NAME] for name, reason in inspection.unread.items()} or None
+        return Learning.model_validate({name: finite(value) for name, value in values.items()} | {"unread": unread})
 
     def matrix(self) -> list[list[float | None]]:
         """Return R, of shape (T + 1, T) for T experiences.

@@ -186,10 +186,10 @@ class Setup:
 
     def _check(self, plugin: Plasticity) -> None:
         if self.protocol is not None:
-            if missing := sorted(plugin.needs - PROVIDES[self.protocol]):
-                raise UsageError(
-                    f"the rules need {' and '.join(missing)}, which a {self.protocol} stream does not give"
-                )
+            classified = isinstance(self.criterion, nn.CrossEntropyLoss)
+            if missing := sorted(plugin.needs - PROVIDES[self.protocol] - ({"class labels"} if classified else set())):
+                stream = f"{self.protocol} stream" + ("" if classified else " of numbers")
+                raise UsageError(f"the rules need {' and '.join(missing)}, which a {stream} does not give")
             plugin.boundaries = "task boundaries" in PROVIDES[self.protocol]
         if self.inputs:
             plugin.check(self.model, *self.inputs)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PAPER = "Li et al. 2025, Neuroplasticity in Artificial Intelligence, arXiv:2503.21419"
 
 
-@strategy(source=f"{PAPER}, Algorithm 1", needs={"task boundaries"})
+@strategy(source=f"{PAPER}, Algorithm 1", needs={"task boundaries", "class labels"})
 def dropin(
     setup: Setup,
     share: Share = 0.1,
@@ -65,7 +65,7 @@ def dropout(setup: Setup, rate: Share = 0.2) -> SupervisedTemplate:
     return setup.naive(Dropout(rate))
 
 
-@strategy(source=f"{PAPER}, Algorithm 3", needs={"task boundaries"})
+@strategy(source=f"{PAPER}, Algorithm 3", needs={"task boundaries", "class labels"})
 def neuroplasticity(
     setup: Setup,
     removal: Literal["dropout", "permanent"] = "dropout",
@@ -110,7 +110,7 @@ def neuroplasticity(
 
 @strategy(
     source=f"{PAPER}, Algorithm 1; Chaudhry et al. 2019, On Tiny Episodic Memories, arXiv:1902.10486",
-    needs={"task boundaries"},
+    needs={"task boundaries", "class labels"},
 )
 def dropin_replay(
     setup: Setup, mem_size: Count = 200, share: Share = 0.1, goal: Share = 0.95, cap: Positive = 2.0
@@ -132,7 +132,7 @@ def dropin_replay(
 
 @strategy(
     source=f"{PAPER}, Algorithm 1; Kirkpatrick et al. 2017, Overcoming catastrophic forgetting, arXiv:1612.00796",
-    needs={"task boundaries"},
+    needs={"task boundaries", "class labels"},
 )
 def dropin_ewc(
     setup: Setup, ewc_lambda: Weight = 100_000.0, share: Share = 0.1, goal: Share = 0.95, cap: Positive = 2.0

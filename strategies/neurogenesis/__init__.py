@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from lifelong import Setup
 
 
-@strategy(source="Eriksson & Westlund Gotby 2019, Dynamic Network Architectures for Deep Q-Learning")
+@strategy(
+    source="Eriksson & Westlund Gotby 2019, Dynamic Network Architectures for Deep Q-Learning", needs={"class labels"}
+)
 def surprise_neurogenesis(
     setup: Setup, threshold: Share = 0.9, width: Positive = 0.2, cooldown: Count = 10, cap: Positive = 2.0
 ) -> SupervisedTemplate:
@@ -40,7 +42,7 @@ def surprise_neurogenesis(
 
 @strategy(
     source="Sowrirajan et al. 2024, Enhancing Neurofuzzy Plasticity: A Fusion of LSTM and Artificial Neurogenesis",
-    needs={"task boundaries"},
+    needs={"task boundaries", "class labels"},
 )
 def fuzzy_neurogenesis(setup: Setup, most: Share = 0.2, cap: Positive = 2.0) -> SupervisedTemplate:
     """Fuzzy neurogenesis: when accuracy has not risen, a Mamdani fuzzy system says how many neurons to add.

@@ -85,7 +85,9 @@ def si(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> Supervi
 
 
 @strategy(
-    source="Li & Hoiem 2016, Learning without Forgetting, arXiv:1606.09282", needs={"task boundaries"}, avalanche="LwF"
+    source="Li & Hoiem 2016, Learning without Forgetting, arXiv:1606.09282",
+    needs={"task boundaries", "class labels"},
+    avalanche="LwF",
 )
 def lwf(
     setup: Setup,

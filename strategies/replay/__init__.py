@@ -56,7 +56,7 @@ def gdumb(setup: Setup, mem_size: Count = 200) -> SupervisedTemplate:
 
 @strategy(
     source="Caccia et al. 2022, New Insights on Reducing Abrupt Representation Change, arXiv:2104.05025",
-    needs={"task boundaries"},
+    needs={"task boundaries", "class labels"},
     avalanche="ER_ACE",
 )
 def er_ace(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = None) -> SupervisedTemplate:
@@ -122,7 +122,7 @@ def er_aml(
 
 @strategy(
     source="Buzzega et al. 2020, Dark Experience for General Continual Learning, arXiv:2004.07211",
-    needs={"single head", "task boundaries"},
+    needs={"single head", "task boundaries", "class labels"},
     avalanche="DER",
 )
 def der(

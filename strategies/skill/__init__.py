@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PERWEJ = "Perwej & Parwej 2012, A Neuroplasticity (Brain Plasticity) Approach to Use in Artificial Neural Network"
 
 
-@strategy(source=f"{PERWEJ}, growing", needs={"task boundaries"})
+@strategy(source=f"{PERWEJ}, growing", needs={"task boundaries", "class labels"})
 def grow_to_skill(
     setup: Setup, start: Share = 0.1, share: Share = 0.05, goal: Share = 0.95, patience: Count = 2, cap: Positive = 1.5
 ) -> SupervisedTemplate:
@@ -51,7 +51,7 @@ def grow_to_skill(
     )
 
 
-@strategy(source=f"{PERWEJ}, cutting", needs={"task boundaries"})
+@strategy(source=f"{PERWEJ}, cutting", needs={"task boundaries", "class labels"})
 def prune_to_skill(setup: Setup, share: Share = 0.1, sparsity: Share = 0.67, goal: Share = 0.95) -> SupervisedTemplate:
     """Prune to skill: cut the weakest connections, train again, and go on for as long as the skill is kept.
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from lifelong.measures.inspection import inspect
 from lifelong.measures.plasticity import (
     dormant,
     dormant_redo,
     effective_rank,
     gradient_norm,
-    inspect,
     mean_magnitude,
     mutually_frozen,
     stable_rank,
@@ -96,6 +97,13 @@ def by_hand(activation: nn.Module) -> nn.Sequential:
 X, Y, T = torch.tensor([[1.0, 0.0], [2.0, -1.0]]), torch.zeros(2), torch.zeros(2, dtype=torch.int64)
 
 
+def readings(*arguments: Any) -> dict[str, float | None]:
+    """What is read of a network of which all can be read."""
+    inspection = inspect(*arguments)
+    assert inspection.unread == {}
+    return inspection.values
+
+
 def mean_output(output: Tensor, target: Tensor) -> Tensor:
     return (output[:, 0] - target).mean()
 
@@ -103,7 +111,7 @@ def mean_output(output: Tensor, target: Tensor) -> Tensor:
 def test_a_network_worked_by_hand() -> None:
     # Activations: unit 0: 1, 2; unit 1: 0, 0 (ReLU of 0 and -3); unit 2: 0, 0.
     newborn = {"hidden": torch.tensor([False, True, False])}
-    found = inspect(by_hand(nn.ReLU()), X, Y, T, mean_output, newborn)
+    found = readings(by_hand(nn.ReLU()), X, Y, T, mean_output, newborn)
     # Gradients: hidden.weight[0] 2 mean(x) = (3, -1), hidden.bias[0] 2; out.weight (1.5, 0, 0), out.bias 1.
     assert found == pytest.approx(
         {
@@ -125,24 +133,24 @@ def test_what_does_not_exist_is_none() -> None:
     network = by_hand(nn.Tanh())
     with torch.no_grad():
         network.hidden.bias.fill_(-0.5)
-    found = inspect(network, X, Y, T, mean_output)
+    found = readings(network, X, Y, T, mean_output)
     assert found["dormant_units"] is None, "tanh is never zero"
     assert found["gradient_norm_newborn"] is None
     assert found["gradient_norm_incumbent"] is not None
-    assert inspect(by_hand(nn.ReLU()), torch.zeros(2, 2), Y, T, mean_output)["effective_rank"] is None
+    assert readings(by_hand(nn.ReLU()), torch.zeros(2, 2), Y, T, mean_output)["effective_rank"] is None
 
 
 def test_relu_units_that_are_never_at_zero_are_not_dormant() -> None:
     network = by_hand(nn.ReLU())
     with torch.no_grad():
         network.hidden.bias.fill_(9.0)
-    assert inspect(network, X, Y, T, mean_output)["dormant_units"] == 0.0
+    assert readings(network, X, Y, T, mean_output)["dormant_units"] == 0.0
 
 
 def test_units_frozen_on_purpose_are_protected_and_nothing_else() -> None:
     network = by_hand(nn.ReLU())
     freeze_units(Structure(network, X[:1]), "hidden", [0, 1])
-    found = inspect(network, X, Y, T, mean_output)
+    found = readings(network, X, Y, T, mean_output)
     assert found["protected_units"] == pytest.approx(2 / 3)
     assert found["frozen_units"] == pytest.approx(1 / 3)
 
@@ -169,8 +177,8 @@ def test_inspection_leaves_no_trace() -> None:
     modes = [module.training for module in network.modules()]
     x, y = torch.randn(8, 1, 4, 4), torch.randint(3, (8,))
     random = torch.get_rng_state()
-    first = inspect(network, x, y, torch.zeros(8), cross_entropy)
-    assert first == inspect(network, x, y, torch.zeros(8), cross_entropy), "dropout is off"
+    first = readings(network, x, y, torch.zeros(8), cross_entropy)
+    assert first == readings(network, x, y, torch.zeros(8), cross_entropy), "dropout is off"
     assert torch.equal(torch.get_rng_state(), random)
     assert [module.training for module in network.modules()] == modes
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
@@ -183,7 +191,7 @@ def test_gradients_are_those_of_training_in_eval_mode() -> None:
     torch.manual_seed(0)
     network = convolutional().eval()
     x, y = torch.randn(8, 1, 4, 4), torch.randint(3, (8,))
-    found = inspect(network, x, y, torch.zeros(8), cross_entropy)
+    found = readings(network, x, y, torch.zeros(8), cross_entropy)
     cross_entropy(network(x), y).backward()
     gradients = [parameter.grad for parameter in network.parameters()]
     assert found["gradient_norm"] == pytest.approx(float(nn.utils.get_total_norm(gradients)), rel=1e-5)
@@ -204,7 +212,7 @@ def test_heads_for_tasks_share_their_features() -> None:
     y = torch.tensor([sample[1] for part in parts for sample in part])
     labels = torch.tensor([sample[2] for part in parts for sample in part])
     assert labels.unique().tolist() == [0, 1, 2]
-    found = inspect(network, x, y, labels, cross_entropy)
+    found = readings(network, x, y, labels, cross_entropy)
     assert found["effective_rank"] == pytest.approx(effective_rank(network.features(x)), rel=1e-4)
 
 
@@ -220,5 +228,50 @@ class Unanalysable(nn.Module):
 
 
 def test_of_a_network_that_cannot_be_analysed_there_is_less() -> None:
-    found = inspect(Unanalysable(), X, Y, T, mean_output)
+    found = readings(Unanalysable(), X, Y, T, mean_output)
     assert {name for name, value in found.items() if value is not None} == {"weight_norm", "gradient_norm"}
+
+
+class Scrambling(nn.Module):
+    """A network whose answers in eval mode are distances to fixed points, without a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.out = nn.Linear(2, 3), nn.Linear(3, 2)
+        self.register_buffer("points", torch.ones(2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = torch.relu(self.hidden(x))
+        if self.training:
+            return self.out(features)
+        with torch.no_grad():
+            return -torch.cdist(features, self.points)
+
+
+def test_a_loss_without_a_gradient_leaves_the_other_readings() -> None:
+    inspection = inspect(Scrambling(), X, Y.long(), T, cross_entropy)
+    without = {"gradient_norm", "gradient_norm_newborn", "gradient_norm_incumbent"}
+    assert inspection.unread == dict.fromkeys(without, "the loss in eval mode has no gradient")
+    assert all(inspection.values[name] is None for name in without)
+    assert inspection.values["weight_norm"] is not None
+
+
+class Wrapped(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"logits": self.network(x)}
+
+
+def test_outputs_that_only_the_strategy_can_take_apart() -> None:
+    network = by_hand(nn.ReLU())
+    wrapped = Wrapped(network)
+    failed = inspect(wrapped, X, Y, T, mean_output)
+    assert "gradient_norm" in failed.unread
+    assert failed.values["weight_norm"] == pytest.approx(10 / 9)
+    taken = inspect(wrapped, X, Y, T, mean_output, None, lambda: wrapped(X)["logits"])
+    assert taken.unread == {}
+    plain = readings(network, X, Y, T, mean_output)
+    assert taken.values == pytest.approx(plain)

@@ -15,6 +15,7 @@ from lifelong.boards.board import load_board
 from lifelong.boards.plan import Wishes, make_plan
 from lifelong.contracts import Scenario, Strategy, strategy
 from lifelong.measures.detection import Drift
+from lifelong.measures.inspection import Inspection
 from lifelong.plasticity.operators import Grow
 from lifelong.plasticity.plugin import Plasticity
 from lifelong.plasticity.rule import Rule
@@ -92,7 +93,7 @@ def test_every_part_of_a_record_tells_something(run: Run) -> None:
 
 def test_looking_at_a_run_does_not_change_it(run: Run, naive: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
     record = run(naive)
-    monkeypatch.setattr(module, "inspect", lambda *_: {})
+    monkeypatch.setattr(module, "inspect_strategy", lambda *_: Inspection({}, {}))
     blind = run(naive)
     assert record.accuracy == blind.accuracy
     assert record.learning[0].effective_rank is not None

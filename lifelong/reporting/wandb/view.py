@@ -89,7 +89,7 @@ def history(record: Record) -> Iterator[dict[str, float]]:
         if i in capacity:
             row |= {f"capacity/{name}": value for name, value in capacity[i].model_dump().items()}
         if i in learning:
-            row |= {f"learning/{name}": value for name, value in learning[i].model_dump().items()}
+            row |= {f"learning/{name}": value for name, value in learning[i].model_dump(exclude={"unread"}).items()}
         row |= {f"structure/{name}": changed[i][name] for name in _STRUCTURE}
         row |= {"time/train_s": train_s.get(i), "time/eval_s": eval_s.get(i)}
         yield {"experience": i} | _defined(row)

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from lifelong.structure.reading.labels import Labels
-from lifelong.structure.reading.rules import tensors_in
+from lifelong.structure.reading.outputs import outputs_in
 
 
 def try_alternatives(network: nn.Module, calls: Mapping[str, Any], labels: Labels) -> None:
@@ -36,7 +36,7 @@ def try_alternatives(network: nn.Module, calls: Mapping[str, Any], labels: Label
 
 def _join_outputs(labels: Labels, output: Any, other: Any) -> None:
     """Join an alternative's units with its sibling's where the sizes agree; elsewhere they may not change."""
-    pairs = zip(tensors_in([output]), tensors_in([other]), strict=False)
+    pairs = zip(outputs_in(output), outputs_in(other), strict=False)
     for one, two in pairs:
         for dim, of_dim in labels.of(one).items():
             matching = labels.of(two).get(dim)

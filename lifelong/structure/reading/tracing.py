@@ -34,6 +34,7 @@ from lifelong.structure.holding.undo import undone
 from lifelong.structure.reading.alternatives import try_alternatives
 from lifelong.structure.reading.attention import follow, reason_against
 from lifelong.structure.reading.labels import Labels
+from lifelong.structure.reading.outputs import outputs_in
 from lifelong.structure.reading.rules import apply_rule, tensors_in
 
 aten = torch.ops.aten
@@ -230,9 +231,12 @@ def trace(network: nn.Module, inputs: tuple[Any, ...]) -> Trace:
             reason = next(iter(str(error).strip().splitlines()), "no reason is given")
             raise StructureError(f"{place} cannot run on inputs of this shape: {kind}{reason}") from error
     traced.labels.where = ""
-    for tensor in tensors_in(output):
+    outputs = outputs_in(output)
+    if not outputs:
+        raise StructureError(f"the network returns {type(output).__name__}, in which no tensor is found")
+    for tensor in outputs:
         traced.labels.end(tensor, "they are the network's outputs")
-    traced.fix_used_scores(tensors_in(output))
+    traced.fix_used_scores(outputs)
     _refuse_unreached(network, traced, stand_ins)
     return traced
 
