@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lifelong.contracts import Context, Scenario, Strategy, scenario, strategy
     from lifelong.errors import DataError, LifelongError, UsageError
+    from lifelong.records.spec import Budget
     from lifelong.training.prepare import load_scenario, load_strategy
     from lifelong.training.setup import Setup
 
     __version__: str
 
 __all__ = [
+    "Budget",
     "Context",
     "DataError",
     "LifelongError",
@@ -30,6 +32,7 @@ __all__ = [
 
 _HOMES = {
     "lifelong.contracts": ("Context", "Scenario", "Strategy", "scenario", "strategy"),
+    "lifelong.records.spec": ("Budget",),
     "lifelong.errors": ("DataError", "LifelongError", "UsageError"),
     "lifelong.training.prepare": ("load_scenario", "load_strategy"),
     "lifelong.training.setup": ("Setup",),

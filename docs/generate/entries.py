@@ -59,7 +59,11 @@ def scenario_pages() -> Iterator[tuple[str, str]]:
 
 def _index(kind: str, known: dict[str, Any]) -> str:
     families = grouped(sorted(known.values(), key=lambda one: (one.family, one.name)), lambda one: one.family)
-    return fill(f"{kind}.md", families=families)
+    needs: dict[str, list[str]] = {}
+    for name, entry in known.items():
+        for need in sorted(getattr(entry, "needs", ())):
+            needs.setdefault(need, []).append(name)
+    return fill(f"{kind}.md", families=families, needs=dict(sorted(needs.items())))
 
 
 def _facts(entry: Entry) -> dict[str, Any]:

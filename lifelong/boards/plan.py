@@ -28,6 +28,8 @@ class Wishes:
     strategies: Sequence[str] = ()
     seeds: str = ""
     set: Sequence[str] = ()
+    beside: Sequence[str] = ()
+    """Strategies that are planned beside the board's, for example because parameters of them are set."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def make_plan(board: Board, wishes: Wishes, store: Records) -> Plan:
     """
     chosen_scenarios = _chosen(scenarios.get, wishes.scenarios, board.scenarios, board)
     asked = _chosen(strategies.get, wishes.strategies, board.strategies, board)
+    asked |= {reference: strategies.get(reference) for reference in wishes.beside}
     fixed = {name: entry for name, entry in strategies.all().items() if entry.role in ("floor", "ceiling")}
     chosen = {**{name: entry for name, entry in fixed.items() if entry not in asked.values()}, **asked}
     _distinct([*chosen_scenarios.items(), *chosen.items()])

@@ -113,15 +113,34 @@ class Settings:
 
     def _choose(self, scenario: str, entry: Entry) -> Choice:
         """Return an entry's choice on a scenario. Scenarios without values of their own share one."""
-        where = scenario if any((scenario, entry.name) in layer for layer in self._layers) else ""
+        own = _follows(entry) or any((scenario, entry.name) in layer for layer in self._layers)
+        where = scenario if own else ""
         if (where, entry.name) not in self._choices:
             self._choices[where, entry.name] = Choice(
                 name=entry.name,
                 version=entry.version,
-                parameters=entry.resolve(self._values(where, entry.name)),
+                parameters=entry.resolve(self._with_followed(where, entry)),
                 code_sha256=self._code.get(entry.name),
             )
         return self._choices[where, entry.name]
+
+    def _with_followed(self, scenario: str, entry: Entry) -> dict[str, Any]:
+        """Return what is set for an entry; a control follows another strategy as that one is set itself.
+
+        Raises:
+            UsageError: if a control follows what does not exist.
+        """
+        values = self._values(scenario, entry.name)
+        if not _follows(entry):
+            return values
+        followed = entry.parameters["of"].check(entry.name, values.get("of", entry.parameters["of"].default))
+        own = self._entries.get(followed)
+        if own is not None and own.file is not None:
+            reference = f"{own.file.name}:{own.function.__name__}"
+            raise UsageError(f"{entry.name}.of = {followed!r}: name its file too, such as {reference!r}")
+        name = (own or strategies.get(followed)).name
+        inherited = self._values(scenario, name)
+        return {"parameters": inherited, **values} if inherited else values
 
     def _model_of(self, scenario: Scenario) -> Choice:
         from lifelong.models import resolve_model
@@ -146,6 +165,11 @@ class Settings:
             if detail["type"] == "extra_forbidden":
                 raise unknown("budget setting", name, Budget.model_fields) from None
             raise UsageError(f"budget.{name} = {detail['input']!r}: {detail['msg']}") from None
+
+
+def _follows(entry: Entry) -> bool:
+    """Tell whether an entry is a control of another strategy, which it names."""
+    return {"of", "parameters"} <= entry.parameters.keys()
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,7 +56,8 @@ def compare(
     if pareto and metric:
         raise UsageError("--pareto names its metrics itself: leave out --metric")
 
-    results = results_of(board, streams.wishes, source)
+    of_files = [name.partition(" (")[0] for name in strategies or () if ".py:" in name]
+    results = results_of(board, replace(streams.wishes, beside=of_files), source)
     if not results.records:
         raise UsageError(f"nothing to compare: there are no records of {board}")
     contests = results.contests()

@@ -64,8 +64,9 @@ def results_of(name: str, wishes: Wishes, source: Source) -> Results:
         if source.out is None and not _ranked(plan, wishes) and (file := published_with(name)):
             published = _of_file(name, wishes, file)
             if _ranked(published, wishes):
-                plan, origin = published, f"published with lifelong {_version()}"
-                say(f"no records of your own in {store.root}: these are the ones {origin}")
+                origin = f"published with lifelong {_version()}"
+                say(f"{_own(plan, store)}: these are the ones {origin}")
+                plan = published
     records = _ranked(plan, wishes)
     if not records:
         place = source.published or source.out or RESULTS
@@ -73,6 +74,15 @@ def results_of(name: str, wishes: Wishes, source: Source) -> Results:
     if other := len(plan.records) - len(records):
         say(f"{other} records of other scenarios, settings, seeds or strategies are left out")
     return Results(plan, records, origin)
+
+
+def _own(plan: Plan, store: Store) -> str:
+    """Say why none of the records in one's own folder is shown."""
+    if not plan.records:
+        return f"no records of your own in {store.root}"
+    number = len(plan.records)
+    some = f"{number} records of your own in {store.root} have" if number > 1 else f"the record in {store.root} has"
+    return f"{some} another budget, model, scenario or seeds (give the --set of their run again)"
 
 
 def _ranked(plan: Plan, wishes: Wishes) -> list[Record]:

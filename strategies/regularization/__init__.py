@@ -36,8 +36,9 @@ def ewc(
 ) -> SupervisedTemplate:
     """Elastic weight consolidation: a quadratic penalty on moving weights, each as stiff as its Fisher information.
 
-    Avalanche estimates the Fisher information from squared gradients of batch means, not of samples, so that
-    `ewc_lambda` depends on the batch size and is not the paper's.
+    Like Avalanche's, and unlike the paper's, it estimates the Fisher information from the squared gradients of the mean
+    loss of a batch, with the true labels. The paper takes the gradients of single samples. So `ewc_lambda` depends on
+    the batch size, and is not the paper's.
 
     Args:
         ewc_lambda: weight of the penalty.
@@ -76,7 +77,7 @@ def si(setup: Setup, si_lambda: Weight = 100.0, eps: Positive = 1e-3) -> Supervi
     """Synaptic intelligence: a quadratic penalty on weights by how much each lowered the loss on its way.
 
     Args:
-        si_lambda: weight of half the penalty; the paper's c is half of it.
+        si_lambda: weight of half the penalty, so that it is twice the paper's c.
         eps: damping of the importance where a weight hardly moved, the paper's xi.
     """
     from .synaptic_intelligence import SynapticIntelligence

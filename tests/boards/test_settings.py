@@ -104,3 +104,32 @@ def test_what_cannot_be_set(tmp_path: Path, board: str, settings: list[str], tol
     with pytest.raises(UsageError) as refusal:
         specs(tmp_path, board, *(setting.format(folder=tmp_path) for setting in settings))
     assert told in str(refusal.value)
+
+
+def test_a_control_follows_its_strategy_as_that_is_set(tmp_path: Path) -> None:
+    board = """[set.dropin]
+share = 0.3
+[set.digits-task.dropin]
+cap = 4.0
+"""
+    names = {"strategies": ["dropin", "matched-final", "random-growth"]}
+    planned = specs(tmp_path, board, **names)
+    for control in ("matched-final", "random-growth"):
+        inherited = [planned[name, control].strategy.parameters for name in ("digits-class", "digits-task")]
+        assert inherited == [
+            {"of": "dropin", "parameters": {"share": 0.3}},
+            {"of": "dropin", "parameters": {"share": 0.3, "cap": 4.0}},
+        ]
+    own = specs(tmp_path, board, "matched-final.parameters={share=0.5}", **names)
+    assert own["digits-task", "matched-final"].strategy.parameters["parameters"] == {"share": 0.5}
+    other = specs(tmp_path, board, "matched-final.of=surprise-growth", **names)
+    assert other["digits-task", "matched-final"].strategy.parameters["parameters"] == {}
+
+
+def test_a_control_of_what_does_not_exist_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def grower(setup):\n    return setup.naive()\n")
+    mine = str(tmp_path / "mine.py:grower")
+    with pytest.raises(UsageError, match="no strategy 'dropinn'; did you mean 'dropin'"):
+        specs(tmp_path, "", "matched-final.of=dropinn", strategies=["matched-final"])
+    with pytest.raises(UsageError, match=r"matched-final.of = 'grower': name its file too, such as 'mine.py:grower'"):
+        specs(tmp_path, "", "matched-final.of=grower", strategies=[mine, "matched-final"])

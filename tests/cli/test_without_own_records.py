@@ -90,3 +90,10 @@ def test_what_is_to_run_is_told_by_own_records_alone(ask: Ask, command: str) -> 
     answer = ask(command, "three-scenarios-v1")
     assert re.search(r"0 of \d+ cells done, 0 failed", answer.out)
     assert answer.err == ""
+
+
+def test_own_records_that_are_not_shown_are_told_of(ask: Ask, leave_records: Any) -> None:
+    leave_records("three-scenarios-v1", ["ok"], seeds="77")
+    shown = ask("board", "three-scenarios-v1")
+    assert "published with lifelong" in shown.err
+    assert "the record in results/three-scenarios-v1 has another budget, model, scenario or seeds" in shown.err

@@ -60,7 +60,7 @@ def test_what_leads_nowhere_fails_the_build(tmp_path: Path) -> None:
         "#absent-elsewhere": "[a heading of a page](index.md#absent-elsewhere)",
         "absent-picture.png": "![a picture](absent-picture.png)",
         "lifelong.AbsentClass": "{py:class}`lifelong.AbsentClass`",
-        "lifelong.absent_function": "```{eval-rst}\n.. autofunction:: lifelong.absent_function\n```",
+        "absent_function": "```{eval-rst}\n.. autofunction:: lifelong.absent_function\n```",
         "absent-document": "```{toctree}\nabsent-document\n```",
     }
     done = build(tmp_path, "\n\n".join(faults.values()))
@@ -87,7 +87,7 @@ def test_every_entry_has_a_page_that_tells_all_of_it(pages: Pages) -> None:
 
 def test_a_strategys_page_says_what_it_needs_and_how_it_is_composed(pages: Pages) -> None:
     page = pages["strategies/dropin-replay.md"]
-    assert "| Needs | task boundaries |" in page
+    assert "| Needs | class labels, task boundaries |" in page
     code = section(page, "How it is composed")
     assert "def dropin_replay(" in code
     assert '"""' not in code

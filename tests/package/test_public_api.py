@@ -18,6 +18,7 @@ HEAVY = {
 
 def test_the_public_names() -> None:
     assert lifelong.__all__ == [
+        "Budget",
         "Context",
         "DataError",
         "LifelongError",

@@ -18,8 +18,8 @@ NAMES = (Column("strategy", "name"), Column("control", "name"), Column("what is 
 LEGEND = (
     "Strategy minus control: mean over pairs of equal seed, and its 95 % bootstrap interval. ✓ borne out, ✗ the "
     "opposite, by an interval without zero, and p < 0.05 by the paired t-test, corrected for the number of claims on "
-    "each scenario (Holm). In brackets: the interval alone, a hint, for some of so many are so by chance. ? too few "
-    "seeds; without a mark it cannot be told; 0 where both did the same, bit for bit."
+    "each scenario (Holm). In brackets: what the interval alone says, a hint, because some of so many look so by "
+    "chance. ? too few seeds; without a mark it cannot be told; 0 where both did the same, bit for bit."
 )
 
 

@@ -84,6 +84,9 @@ class Analysis(Mapping[str, Layer]):
     def __len__(self) -> int:
         return len(self._sites) + len(self._computed)
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} layers: {', '.join(self)}>"
+
     def _flow(self, call: Call, ended: set[int]) -> Flow:
         inputs = tuple(value.shape if isinstance(value, Tensor) else None for value in call.args)
         if not isinstance(call.output, Tensor):
