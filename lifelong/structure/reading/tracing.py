@@ -94,7 +94,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # meets one without values, torch refuses to mix devices: it loses its values, too.
         if any(tensor.is_meta for tensor in inputs) and not all(tensor.is_meta for tensor in inputs):
             args, kwargs = tree_map(self._without_data, (self._with_rows(func, args), kwargs))
-        out = _run(func, args, kwargs)
+        out = func(*args, **kwargs)
         # Inside an attention nothing is labelled: `follow` labels its result as a whole when it returns.
         if not self._attention:
             self.labels.where, self.labels.module = self.where, self._modules.get(self.where)
@@ -179,21 +179,6 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not self.labels.is_weight(value):
             self.labels.from_input(stand_in)
         return stand_in
-
-
-def _run(func: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Run an operation on stand-ins.
-
-    The result of the two that make up most of a convolutional network has the shape of the first argument. Torch finds
-    that out in Python, which takes ten times as long as all else that is done for such an operation.
-    """
-    if args and isinstance(args[0], Tensor) and args[0].is_meta:
-        if func is aten.relu.default:
-            return torch.empty_like(args[0])
-        if func is aten.native_batch_norm.default:
-            statistics = args[0].new_empty(0)  # of the batch: in eval mode there are none
-            return torch.empty_like(args[0]), statistics, statistics.clone()
-    return func(*args, **kwargs)
 
 
 def trace(network: nn.Module, inputs: tuple[Any, ...]) -> Trace:
