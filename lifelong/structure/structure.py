@@ -162,12 +162,7 @@ class Structure:
     def _analysed(self) -> Analysis:
         if torch.is_inference_mode_enabled():
             raise StructureError("in torch.inference_mode new parameters could never be trained: leave it first")
-        tensors = [*self.network.named_parameters(), *self.network.named_buffers()]
-        # What an analysis depends on, as far as it can be seen without running the network.
-        sizes = (
-            *((name, tensor.shape) for name, tensor in tensors if not is_mark(name)),
-            *((name, type(module)) for name, module in self.network.named_modules()),
-        )
+        sizes = _sizes(self.network)
         if sizes != self._sizes:
             self._analysis = Analysis(self.network, self.inputs)
             self._sizes = sizes
@@ -202,6 +197,19 @@ class Structure:
             sync_attributes(module)
         sync_containers(self.network, before)
         return replaced
+
+
+def _sizes(network: nn.Module) -> tuple[Any, ...]:
+    """Return what an analysis depends on, as far as it can be seen without running the network."""
+    sizes: list[Any] = []
+    seen: set[int] = set()  # a tied tensor is listed once, so that untying it shows
+    for name, module in network.named_modules():
+        sizes.append((name, type(module)))
+        for attribute, tensor in [*module._parameters.items(), *module._buffers.items()]:
+            if tensor is not None and id(tensor) not in seen and not is_mark(attribute):
+                seen.add(id(tensor))
+                sizes.append((name, attribute, tensor.shape))
+    return tuple(sizes)
 
 
 def _places(network: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:

@@ -69,6 +69,7 @@ class Labels:
         self.outputs: list[Tensor] = []
         self.groups: list[tuple[Tensor, int]] = []
         self._total = 0
+        self._starts = torch.empty(0, dtype=torch.int64)
         # Tensors are known by their ids, because they cannot be keys of a dictionary by value.
         self._axes: dict[int, Axes] = {}
         self._alive: list[Tensor] = []
@@ -169,9 +170,10 @@ class Labels:
             self.blocks[site] = count
 
     def _sites_of(self, labels: Tensor) -> list[Site]:
-        starts = torch.tensor([site.start for site in self.sites])
+        if len(self._starts) < len(self.sites):
+            self._starts = torch.tensor([site.start for site in self.sites])
         own = labels[labels < self.sites[-1].start + self.sites[-1].size]  # the others are placeholders
-        return [self.sites[index] for index in set((torch.searchsorted(starts, own, right=True) - 1).tolist())]
+        return [self.sites[index] for index in set((torch.searchsorted(self._starts, own, right=True) - 1).tolist())]
 
     def components(self) -> Tensor:
         """Return for each label the smallest label that it is joined with: int64 of shape (total,)."""

@@ -61,6 +61,13 @@ def _shifts(labels: Labels, packet: Any, inputs: Sequence[Tensor]) -> bool:
 
 def tensors_in(values: Any) -> list[Tensor]:
     """Return the tensors among arguments or results, however nested."""
+    # These come with every operation; torch's search is for what a network's author may have registered with it.
+    if isinstance(values, Tensor):
+        return [values]
+    if type(values) in (list, tuple):
+        return [tensor for value in values for tensor in tensors_in(value)]
+    if values is None or isinstance(values, int | float):
+        return []
     return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
 
 

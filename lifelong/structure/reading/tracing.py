@@ -35,6 +35,7 @@ from lifelong.structure.reading.alternatives import try_alternatives
 from lifelong.structure.reading.attention import follow, reason_against
 from lifelong.structure.reading.labels import Labels
 from lifelong.structure.reading.outputs import outputs_in
+from lifelong.structure.reading.results import result_of
 from lifelong.structure.reading.rules import apply_rule, tensors_in
 
 aten = torch.ops.aten
@@ -94,7 +95,7 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # meets one without values, torch refuses to mix devices: it loses its values, too.
         if any(tensor.is_meta for tensor in inputs) and not all(tensor.is_meta for tensor in inputs):
             args, kwargs = tree_map(self._without_data, (self._with_rows(func, args), kwargs))
-        out = func(*args, **kwargs)
+        out = result_of(func, args, kwargs)
         # Inside an attention nothing is labelled: `follow` labels its result as a whole when it returns.
         if not self._attention:
             self.labels.where, self.labels.module = self.where, self._modules.get(self.where)

@@ -71,7 +71,7 @@ class Coloured(nn.Module):
         return x.expand(-1, 3, -1, -1)
 
 
-def upsampled(network, size=16):
+def upsampled(network, size=12):
     return nn.Sequential(nn.Upsample(size), Coloured(), network)
 
 
