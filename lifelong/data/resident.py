@@ -33,20 +33,35 @@ class Images(Dataset[tuple[Tensor, int | float]]):
     >>> len(images), images[2][1]
     (3, 1)
 
+    Arrays are taken too. Labels of any whole-number type become int64, floating-point numbers float32, in which
+    networks compute, and a column of labels, of shape (N, 1), becomes a row.
+
     Args:
         x: the images, float32, of shape (N, features) or (N, channels, height, width).
-        y: the class labels, int64, or values to be predicted, float32, of shape (N,).
+        y: the class labels, int64, of shape (N,); or values to be predicted, float32, of shape (N,) or (N, outputs).
         name: a name that is unique within a benchmark; a checkpoint finds its data again by it.
         transform: a deterministic function of a batch of `x`. It is applied whenever images are read, so that permuted
             and rotated views share one `x`.
 
     Raises:
-        ValueError: if there are not as many labels as images.
+        UsageError: if there are not as many labels as images, or one of them holds no numbers.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, *, name: str, transform: Callable[[Tensor], Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        x: Tensor | np.ndarray,
+        y: Tensor | np.ndarray,
+        *,
+        name: str,
+        transform: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        x, y = _numbers(x, f"the samples of the images {name!r}"), _numbers(y, f"the labels of the images {name!r}")
         if len(x) != len(y):
-            raise ValueError(f"{len(x)} images but {len(y)} labels")
+            raise UsageError(f"the images {name!r} are {len(x)}, with {len(y)} labels")
+        if y.dim() == 2 and y.shape[1] == 1:
+            y = y[:, 0]
+        if not y.is_floating_point():
+            y = y.long()
         self.x, self.y, self.name, self.transform = x, y, name, transform
         self.targets: list[int] | list[float] = y.tolist()
 
@@ -75,6 +90,23 @@ class Images(Dataset[tuple[Tensor, int | float]]):
         """
         x = self.x.index_select(0, rows)
         return (x if self.transform is None else self.transform(x)), self.y.index_select(0, rows)
+
+
+def _numbers(values: Any, what: str) -> Tensor:
+    """Return numbers as a tensor, floating-point ones in single precision.
+
+    Raises:
+        UsageError: if they are no numbers.
+    """
+    try:
+        numbers = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError):
+        kind = getattr(values, "dtype", type(values).__name__)
+        raise UsageError(
+            f"{what} are {kind}, and not numbers; number classes from 0, for example with "
+            "np.unique(labels, return_inverse=True)[1]"
+        ) from None
+    return numbers.float() if numbers.is_floating_point() else numbers
 
 
 @dataclass(frozen=True)

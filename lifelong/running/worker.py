@@ -45,7 +45,7 @@ def try_out(jobs: Sequence[Job], connection: Connection) -> None:
 
 
 def _build_each(jobs: Sequence[Job]) -> None:
-    from lifelong.training.prepare import build_benchmark, prepare
+    from lifelong.training.prepare import build_benchmark, check_benchmark, prepare
 
     kinds = {job.spec.model_copy(update={"seed": 0}).key: job for job in reversed(jobs)}
     for _, group in groupby(sorted(kinds.values(), key=lambda job: job.spec.setting), lambda job: job.spec.setting):
@@ -53,6 +53,7 @@ def _build_each(jobs: Sequence[Job]) -> None:
         first = jobs_of_setting[0]
         scenario = scenarios.get(first.scenario)
         benchmark = build_benchmark(first.spec, scenario, first.data, first.device)
+        check_benchmark(benchmark, scenario)
         for job in jobs_of_setting:
             prepare(job.spec, scenario, strategies.get(job.strategy), benchmark, job.device)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +16,10 @@ from torch import nn
 
 from lifelong.contracts import Context, Scenario, Strategy
 from lifelong.data.resident import images_of
+from lifelong.data.soundness import Expected, check_data
+from lifelong.data.task_labels import with_some_task_label
 from lifelong.data.validation import validating
-from lifelong.errors import UsageError
+from lifelong.errors import LifelongError, UsageError
 from lifelong.models import build_model
 from lifelong.models.criteria import CRITERIA
 from lifelong.plasticity.inputs import example_inputs
@@ -116,12 +119,43 @@ def build_benchmark(spec: Spec, scenario: Scenario, data: Path | None, device: s
         DataError: if the data cannot be read.
     """
     seed_everything(spec.seed, "scenario")
-    benchmark: CLScenario = scenario(Context(spec.seed, data, device), **spec.scenario.parameters)
+    benchmark = with_some_task_label(_called(scenario, Context(spec.seed, data, device), spec.scenario.parameters))
     if spec.validation is not None:
         benchmark = validating(benchmark, spec.validation.experiences)
     _check_streams(benchmark, scenario.name)
     _check_batch_size(benchmark, scenario.name, spec.budget.batch_size)
     return benchmark
+
+
+def _called(scenario: Scenario, context: Context, parameters: Mapping[str, Any]) -> CLScenario:
+    """Call a scenario's function; what it raises is told as a mistake in it, with the place."""
+    try:
+        benchmark = scenario(context, **parameters)
+    except (LifelongError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        file = scenario.function.__code__.co_filename
+        frame = ([frame for frame in frames if frame.filename == file] or list(frames))[-1]
+        told = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
+        raise UsageError(f"{scenario.name} cannot be built: {told}") from error
+    if not isinstance(benchmark, CLScenario):
+        raise UsageError(f"{scenario.name} returns {type(benchmark).__name__}, not an Avalanche benchmark")
+    if missing := sorted({"train", "test"} - benchmark.streams.keys()):
+        raise UsageError(f"{scenario.name} has no {' and no '.join(missing)} stream")
+    return benchmark
+
+
+def check_benchmark(benchmark: CLScenario, scenario: Scenario) -> None:
+    """Check the data of a benchmark (see `check_data`), which need not be done for each run.
+
+    Raises:
+        UsageError: if a network could not be trained on them.
+    """
+    expected = Expected(
+        scenario.name, scenario.input_shape, scenario.criterion == "cross-entropy", scenario.protocol == "task"
+    )
+    check_data(benchmark, expected)
 
 
 def _check_streams(benchmark: CLScenario, name: str) -> None:

@@ -22,6 +22,7 @@ from lifelong.contracts import Context
 from lifelong.data.images import ImageData, Samples
 from lifelong.data.resident import Images, ResidentDataset, images_of, resident_dataset, rows_of
 from lifelong.data.streams import make_benchmark
+from lifelong.errors import UsageError
 
 N = 12
 X = torch.arange(N * 4, dtype=torch.float32).view(N, 1, 2, 2)
@@ -77,7 +78,7 @@ def test_a_transform_is_applied_whichever_way_an_image_is_read() -> None:
 
 
 def test_as_many_labels_as_images() -> None:
-    with pytest.raises(ValueError, match="12 images but 11 labels"):
+    with pytest.raises(UsageError, match="are 12, with 11 labels"):
         Images(X, Y[:-1], name="train")
 
 
