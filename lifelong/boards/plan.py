@@ -117,7 +117,8 @@ def make_plan(board: Board, wishes: Wishes, store: Records) -> Plan:
     """
     chosen_scenarios = _chosen(scenarios.get, wishes.scenarios, board.scenarios, board)
     asked = _chosen(strategies.get, wishes.strategies, board.strategies, board)
-    asked |= {reference: strategies.get(reference) for reference in wishes.beside}
+    beside = {reference: strategies.get(reference) for reference in wishes.beside}
+    asked |= {reference: entry for reference, entry in beside.items() if entry not in asked.values()}
     fixed = {name: entry for name, entry in strategies.all().items() if entry.role in ("floor", "ceiling")}
     chosen = {**{name: entry for name, entry in fixed.items() if entry not in asked.values()}, **asked}
     _distinct([*chosen_scenarios.items(), *chosen.items()])

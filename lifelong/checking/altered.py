@@ -1,4 +1,4 @@
-"""Alters a benchmark: other data stand in places that a learner must not look at."""
+"""Alters a benchmark where a learner must not look: a strategy that does not look gives the same results."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from lifelong.data.resident import Images
 from lifelong.data.streams import Streams, benchmark_of
 from lifelong.seeds import untouched_generators
 
-Change = Callable[[str, list[Samples]], list[Samples]]
-"""Takes a stream's name and the samples of each of its experiences, and returns as many in their place."""
+Alteration = Callable[[str, list[Samples]], list[Samples]]
+"""Takes a stream's name and the samples of each of its experiences; returns as many samples to put in their place."""
 
 
-def altered(benchmark: CLScenario, change: Change, *, task_labels: bool) -> CLScenario:
+def altered(benchmark: CLScenario, alteration: Alteration, *, task_labels: bool) -> CLScenario:
     """Return a benchmark of the same sizes and task labels, with other samples.
 
     Args:
-        benchmark: stays as it is.
-        change: gives the other samples.
-        task_labels: whether each experience's task label is its index; else all are 0.
+        benchmark: the benchmark to copy; it stays as it is.
+        alteration: gives the samples of the copy.
+        task_labels: whether each experience's task label is its index; otherwise all are 0.
     """
     streams: Streams = {}
     for name, stream in benchmark.streams.items():
-        samples = change(name, [_samples(experience.dataset) for experience in stream])
+        samples = alteration(name, [_samples(experience.dataset) for experience in stream])
         streams[name] = [
             (Images(x, y, name=f"{name}/{index}"), list(range(len(y)))) for index, (x, y) in enumerate(samples)
         ]
-    other = benchmark_of(streams, getattr(benchmark, "data_sha256", ""), task_labels=task_labels)
+    copy = benchmark_of(streams, getattr(benchmark, "data_sha256", ""), task_labels=task_labels)
     for name, value in vars(benchmark).items():
-        if name not in vars(other):
-            setattr(other, name, value)  # what our scenarios tell besides, such as the number of outputs
-    return other
+        if name not in vars(copy):
+            setattr(copy, name, value)  # what our scenarios add, such as the number of outputs
+    return copy
 
 
 def _samples(dataset: Any) -> Samples:
@@ -47,12 +47,12 @@ def _samples(dataset: Any) -> Samples:
 
 
 def other_tests(stream: str, samples: list[Samples]) -> list[Samples]:
-    """Put other images and labels wherever nothing is trained on."""
+    """Put other images and labels into every stream but the training stream."""
     return samples if stream == "train" else [Samples(-x.flip(0), relabelled(y, samples)) for x, y in samples]
 
 
 def other_future(stream: str, samples: list[Samples]) -> list[Samples]:
-    """Put other images and labels, in another order, in all experiences that are trained on after the first."""
+    """Put other images and labels, in another order, into the training stream after its first experience."""
     if stream != "train":
         return samples
     first, *later = samples
@@ -60,12 +60,12 @@ def other_future(stream: str, samples: list[Samples]) -> list[Samples]:
 
 
 def other_test_labels(stream: str, samples: list[Samples]) -> list[Samples]:
-    """Give the images of the test sets wrong labels."""
+    """Keep the images of the test sets, and give them wrong labels."""
     return [Samples(x, relabelled(y, samples)) for x, y in samples] if stream == "test" else samples
 
 
 def misplaced_tests(stream: str, samples: list[Samples]) -> list[Samples]:
-    """Put the images of each test set in the place of those of the test set before it. Labels stay in their places."""
+    """Put the images of each test set in the place of the one before; the labels stay, repeated or cut to fit."""
     if stream != "test":
         return samples
     moved = [*samples[1:], samples[0]]
@@ -76,11 +76,20 @@ def misplaced_tests(stream: str, samples: list[Samples]) -> list[Samples]:
 
 
 def relabelled(y: Tensor, everywhere: Sequence[Samples]) -> Tensor:
-    """Return another label for each sample: the next one of its experience, or of the stream if that has only one.
+    """Return another label for each sample.
+
+    A class becomes the next class of its experience, or of the stream where the experience has only one; the last
+    becomes the first. A value v in [0, 1] becomes 1 - v.
+
+    >>> relabelled(torch.tensor([2, 5, 9]), []).tolist()
+    [5, 9, 2]
 
     Args:
         y: classes, int64, or values, float32, of shape (n,).
         everywhere: the samples of the whole stream.
+
+    Returns:
+        Labels of the same type and shape.
     """
     if y.is_floating_point():
         return 1 - y

@@ -14,13 +14,13 @@ Verdict = Literal["passed", "failed", "note", "not applicable"]
 
 @dataclass(frozen=True)
 class Answer:
-    """Says what a check saw, and what follows from it."""
+    """Says what a check came to."""
 
     verdict: Verdict
     happened: str = ""
-    """What was seen; where a check is not applicable, the reason."""
+    """What was seen; for a check that is not applicable, the reason."""
     cause: str = ""
-    """The likely cause of a failure."""
+    """The likely cause."""
     remedy: str = ""
     """How to mend it."""
 
@@ -29,32 +29,39 @@ PASSED = Answer("passed")
 
 
 def failed(happened: str, cause: str, remedy: str) -> Answer:
-    """Answer that a strategy does what it must not do, why it probably does so, and how to mend it."""
+    """Return the answer for a strategy that does what it must not: what happened, the likely cause, how to mend it."""
     return Answer("failed", happened, cause, remedy)
 
 
 def note(happened: str) -> Answer:
-    """Answer with something that a reader should know, and that is no failure."""
+    """Return an answer that a reader should know, but that is no failure."""
     return Answer("note", happened)
 
 
 def not_applicable(reason: str) -> Answer:
-    """Answer that there is nothing to look at, and why."""
+    """Return the answer for a strategy or a scenario on which there is nothing to check."""
     return Answer("not applicable", reason)
 
 
 @dataclass(frozen=True)
 class Check:
-    """Looks at one thing that every strategy has to keep to."""
+    """Checks one thing that every strategy has to keep to."""
 
     name: str
     expected: str
-    """What has to be seen, in half a sentence."""
+    """What a strategy does that passes, as half a sentence."""
     look: Callable[[Subject], Answer]
+    """Carries the check out."""
     vital: bool = False
-    """Whether nothing else can be looked at where this fails."""
+    """Whether no later check can be made once this one has failed."""
 
 
 def check(name: str, expected: str, *, vital: bool = False) -> Callable[[Callable[[Subject], Answer]], Check]:
-    """Make a function `(subject) -> Answer` a check."""
+    """Return a decorator that makes a check of a function `(subject) -> Answer`.
+
+    Args:
+        name: the name of the check.
+        expected: what a strategy does that passes, as half a sentence.
+        vital: whether no later check can be made once this one has failed.
+    """
     return lambda look: Check(name, expected, look, vital)

@@ -1,4 +1,4 @@
-"""Makes all checks of a strategy on a few small scenarios, one of each protocol."""
+"""Carries out all checks of a strategy on a few small scenarios, one of each protocol."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ DRIFTING = "drift-digits"
 SCENARIOS = (*TOYS, DRIFTING)
 """The smallest scenario of each protocol."""
 EPOCHS = 10
-"""How many epochs a toy is trained: enough to learn it, and for rules that wait for convergence."""
+"""How long to train on a toy: long enough to learn it, and for strategies that wait for convergence."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Holds what a check answered on one scenario."""
+    """Says what a check came to on one scenario."""
 
     scenario: str
     check: Check
@@ -62,7 +62,13 @@ class Result:
 
 @dataclass
 class Report:
-    """Holds what all checks answered about one strategy."""
+    """Holds all results of one strategy.
+
+    Attributes:
+        strategy: the strategy.
+        results: what each check came to on each scenario.
+        hints: what a reader of the strategy would miss.
+    """
 
     strategy: Strategy
     results: list[Result] = field(default_factory=list)
@@ -70,17 +76,17 @@ class Report:
 
     @property
     def built(self) -> bool:
-        """Whether there is a scenario for which the strategy could be built."""
+        """Tell whether the strategy could be built for at least one of the scenarios."""
         return any(one.check is is_built and one.answer.verdict == "passed" for one in self.results)
 
     @property
     def ok(self) -> bool:
-        """Whether it could be built, and no check failed."""
+        """Tell whether the strategy could be built, and no check failed."""
         return self.built and all(result.answer.verdict != "failed" for result in self.results)
 
 
 Tell = Callable[[str, str, str], None]
-"""Is called before each check, with the names of the strategy, the scenario and the check."""
+"""Is called before each check with the names of the strategy, the scenario and the check."""
 
 
 def check(
@@ -90,17 +96,19 @@ def check(
     tell: Tell = lambda *_: None,
     data: Path | None = None,
 ) -> Iterator[Report]:
-    """Check strategies, one after the other.
+    """Check strategies one after the other, and yield a report on each.
+
+    Wrong arguments are refused at once; a strategy is trained when its report is asked for.
 
     Args:
-        references: names, or `file.py:name`.
-        settings: parameters, such as `ewc.ewc_lambda=0.4`.
-        scenarios: names, or `file.py:name`.
-        tell: is told what is being looked at.
+        references: the strategies, each by its name or as `file.py:name`.
+        settings: values of parameters, such as `ewc.ewc_lambda=0.4`.
+        scenarios: the scenarios, each by its name or as `file.py:name`.
+        tell: is called before each check.
         data: the folder of data sets.
 
     Raises:
-        UsageError: if a name or a parameter is wrong, or nothing that was asked for is possible.
+        UsageError: if a name or a parameter is wrong, or if nothing that was asked for is possible.
         DataError: if a scenario's data cannot be read.
     """
     references, scenarios = list(dict.fromkeys(references)), list(dict.fromkeys(scenarios))
@@ -115,7 +123,7 @@ def check(
 
 
 def _small(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the settings of the smallest scenarios: short streams, and two layers unless a model is asked for."""
+    """Return settings that keep the scenarios short, with a network of two layers unless a model is asked for."""
     toy: dict[str, Any] = {"budget": {"epochs": EPOCHS}}
     if not any("model.name=" in setting for setting in settings):
         toy["model"] = {"widths": [32, 16]}
@@ -131,7 +139,7 @@ def _report(cells: Sequence[Cell], everyone: Sequence[Cell], tell: Tell, data: P
 
 
 def _on(cell: Cell, everyone: Sequence[Cell], tell: Tell, folder: Path, data: Path | None) -> Iterator[Result]:
-    """Yield the results of all checks on one scenario."""
+    """Yield the result of each check on one scenario."""
     name = cell.scenario.name
     if cell.spec is None:
         yield from (Result(name, one, not_applicable(cell.reason)) for one in CHECKS)
@@ -149,7 +157,7 @@ def _on(cell: Cell, everyone: Sequence[Cell], tell: Tell, folder: Path, data: Pa
 
 
 def _look(one: Check, subject: Subject) -> Answer:
-    # What is printed is dropped. To ignore warnings is not enough, because Avalanche switches its own on again.
+    # What is printed goes nowhere. To ignore warnings is not enough, because Avalanche switches its own on again.
     with redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True), arithmetic("cpu"):
         warnings.simplefilter("ignore")
         try:
@@ -159,7 +167,7 @@ def _look(one: Check, subject: Subject) -> Answer:
 
 
 def _place(error: Exception, strategy: Strategy) -> str:
-    """Tell where an error was raised: the last line of the strategy's own file, or else of any file."""
+    """Return where an error was raised: the last line of the strategy's own file, or else of any file."""
     frames = traceback.extract_tb(error.__traceback__)
     file = strategy.function.__code__.co_filename
     own = [frame for frame in frames if frame.filename == file]
@@ -168,12 +176,12 @@ def _place(error: Exception, strategy: Strategy) -> str:
 
 
 def hints(strategy: Strategy) -> list[str]:
-    """Tell what a reader would miss in a strategy's description."""
-    missing = []
+    """Return what a reader of a strategy would miss, a sentence each."""
+    sentences = []
     if not strategy.summary:
-        missing.append("it has no docstring: say in one sentence what it does")
+        sentences.append("it has no docstring: say in one sentence what it does")
     if not strategy.source:
-        missing.append("it has no source: @strategy(source='Author Year, Title, arXiv:...')")
+        sentences.append("it has no source: @strategy(source='Author Year, Title, arXiv:...')")
     if unsaid := [name for name in strategy.parameters if f"{name}:" not in strategy.description]:
-        missing.append(f"its docstring does not tell what {', '.join(unsaid)} {'is' if len(unsaid) == 1 else 'are'}")
-    return missing
+        sentences.append(f"its docstring does not tell what {', '.join(unsaid)} {'is' if len(unsaid) == 1 else 'are'}")
+    return sentences

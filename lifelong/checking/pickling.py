@@ -1,4 +1,4 @@
-"""Finds out what in a strategy cannot be pickled."""
+"""Finds what cannot be pickled in a strategy."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from typing import Any
 import cloudpickle
 
 DEPTH = 6
-"""How many levels of attributes are looked into."""
+"""How many levels of attributes and entries to go down."""
 
 
 def unpicklable(strategy: object) -> str:
-    """Return the innermost attribute that cannot be pickled, such as `Plugin.file` (TextIOWrapper), and the reason."""
+    """Name the innermost attribute that cannot be pickled, and say why.
+
+    >>> unpicklable({"rates": [0.1, iter(range(2)), (one for one in "ab")]})
+    "`dict['rates'][2]` (generator): TypeError: cannot pickle 'generator' object"
+    """
     path, culprit = type(strategy).__name__, strategy
     for _ in range(DEPTH):
         step = next(((name, value) for name, value in _inside(culprit) if _refusal(value)), None)
         if step is None:
             break
-        own = hasattr(step[1], "__dict__")  # an object with attributes is found by its class
+        own = hasattr(step[1], "__dict__")  # an object with attributes is best recognised by its class
         path, culprit = type(step[1]).__name__ if own else path + step[0], step[1]
     return f"`{path}` ({type(culprit).__name__}): {_refusal(culprit)}"
 
 
 def _refusal(value: object) -> str:
-    """Return why a value cannot be pickled; an empty text where it can."""
+    """Return why a value cannot be pickled; empty where it can."""
     try:
         cloudpickle.dumps(value)
     except Exception as error:
@@ -33,7 +37,7 @@ def _refusal(value: object) -> str:
 
 
 def _inside(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what an object holds, each value after the way to it from the object."""
+    """Yield what an object holds, each with the text that leads to it, such as `.memory` or `[2]`."""
     if isinstance(value, dict):
         yield from ((f"[{key!r}]", inner) for key, inner in value.items())
     elif isinstance(value, list | tuple | set):

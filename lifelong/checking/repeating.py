@@ -1,4 +1,4 @@
-"""Checks that a run depends on its seed alone: not on the time, on evaluations, or on being killed in between."""
+"""Checks that a run depends on its seed alone: not on the time, on being evaluated, or on being killed and resumed."""
 
 from __future__ import annotations
 
@@ -14,38 +14,42 @@ from lifelong.checking.trial import difference, first_difference
 
 @check("seeds repeat", "the same seed gives the same weights, outputs and R, bit for bit")
 def seeds_repeat(subject: Subject) -> Answer:
-    told = first_difference(subject.usual, subject.repeated)
-    if not told:
+    """Compare two runs with the same seed."""
+    apart = first_difference(subject.usual, subject.repeated)
+    if not apart:
         return PASSED
     return failed(
-        f"run twice with seed {SEED}: {told}",
-        "a generator that the run's seed does not reach (`np.random.default_rng()`, `torch.Generator()`, one of the "
-        "module), the clock, or something that outlives the strategy, such as a list of its class or module",
+        f"run twice with seed {SEED}: {apart}",
+        "it uses a generator that the run's seed does not reach (`np.random.default_rng()`, `torch.Generator()`, or "
+        "one that its module made), the clock, or something that outlives the strategy, such as a list of its class or "
+        "module",
         "draw from torch's, numpy's or Python's global generators, which are seeded for each run, and keep all state "
         "in the strategy and its plug-ins",
     )
 
 
-@check("seeds differ", "another seed gives other weights, and other random numbers to the end")
+@check("seeds differ", "another seed gives other weights, and other random numbers until the end")
 def seeds_differ(subject: Subject) -> Answer:
-    one, other = subject.unevaluated, subject.otherwise_seeded
+    """Compare two runs with different seeds: their weights, and their generators, which may have been set alike."""
+    one, other = subject.unevaluated, subject.with_other_seed
     if not difference(one.weights[-1], other.weights[-1]):
-        told = "the weights at the end are the same"
+        same = "the weights at the end are the same"
     elif alike := [name for name, state in one.random.items() if state == other.random[name]]:
-        told = f"the generator of {' and '.join(alike)} ends in the same state"
+        same = f"the generator of {' and '.join(alike)} ends in the same state"
     else:
         return PASSED
     return failed(
-        f"with seeds {SEED} and {OTHER_SEED} {told}",
-        "it sets a seed of its own, such as `torch.manual_seed(0)`, which makes the seeds of a board alike",
+        f"with seeds {SEED} and {OTHER_SEED} {same}",
+        "it sets a seed of its own, for example by `torch.manual_seed(0)`, so that all seeds of a board give the same",
         "set no seed: it is set for each run, before the network is made and again before training",
     )
 
 
 @check(
-    "evaluation changes nothing", "evaluated often, twice or not at all, it trains on alike and gives the same outputs"
+    "evaluation changes nothing", "evaluated often, twice or not at all, it trains the same and gives the same outputs"
 )
 def evaluation_changes_nothing(subject: Subject) -> Answer:
+    """Look for traces of an evaluation: in the network, in the next evaluation, and in the training after it."""
     usual = subject.usual
     if usual.touched:
         return failed(
@@ -60,9 +64,9 @@ def evaluation_changes_nothing(subject: Subject) -> Answer:
             "what it answers depends on what it was evaluated on before: a counter or a cache that evaluation fills",
             "let evaluation write nothing that evaluation reads",
         )
-    if told := first_difference(subject.unevaluated, usual):
+    if apart := first_difference(subject.unevaluated, usual):
         return failed(
-            f"evaluated between experiences, it trains otherwise than without: {told}",
+            f"evaluated between experiences, it trains differently: {apart}",
             "an evaluation hook, `forward` or `criterion` writes to what training reads: a memory, a counter, a class "
             "list, or a network that it keeps",
             "write in training hooks only; ask `strategy.is_training` where both come by",
@@ -70,37 +74,38 @@ def evaluation_changes_nothing(subject: Subject) -> Answer:
     return PASSED
 
 
-@check("survives a resume", "killed after an experience and taken up by a new process, it goes on bit for bit")
+@check("survives a resume", "killed after an experience and resumed by a new process, it gives the same bit for bit")
 def survives_a_resume(subject: Subject) -> Answer:
+    """Compare a run with one that went on from a checkpoint after the first experience."""
     usual = subject.usual
     if len(usual.trainings) == 1:
-        return not_applicable("it trains once: there is nothing between experiences")
+        return not_applicable("it trains once, so there is nothing to resume")
     if not subject.checkpoint.exists():
         return failed(
             f"it cannot be saved: {unpicklable(usual.strategy)}",
             "open files, running generators, threads and locks cannot be pickled",
-            "make it anew where it is used, or leave it out in `__getstate__` and make it in `__setstate__`",
+            "make it where it is used, or leave it out in `__getstate__` and make it again in `__setstate__`",
         )
-    with redirect_stdout(StringIO()) as printed:
+    with redirect_stdout(StringIO()) as said:
         resumed = subject.resumed()
     if resumed is None:
         return failed(
-            f"it was saved, but could not be read again: {_reason(printed.getvalue())}",
-            "a class's `__setstate__` or `__reduce__` does not give back what was saved, or asks for what is not there",
+            f"it was saved, but could not be read again: {_reason(said.getvalue())}",
+            "`__setstate__` or `__reduce__` of a class does not give back what was saved, or fails",
             "let `cloudpickle.loads(cloudpickle.dumps(plugin))` give an equal plug-in",
         )
-    told = first_difference(usual, resumed)
-    if not told:
+    apart = first_difference(usual, resumed)
+    if not apart:
         return PASSED
     return failed(
-        f"taken up after the first experience, it comes to something else: {told}",
-        "state that no pickle holds: of a class, a module or a closure, two references to one object that "
-        "`__getstate__` parts, or a set, whose order a copy need not keep",
-        "keep state in attributes of the strategy and its plug-ins, and walk sets as `sorted(...)`",
+        f"resumed after the first experience, its result differs: {apart}",
+        "it depends on something that a pickle does not keep: state of a class, a module or a closure; that two "
+        "attributes are one object, where `__getstate__` copies it; or the order of a set",
+        "keep state in attributes of the strategy and its plug-ins, and go through sets in the order of `sorted(...)`",
     )
 
 
-def _reason(printed: str) -> str:
-    """Take the reason why a checkpoint was not read from the sentence that says so."""
-    reason = re.search(r"\((.*)\)", printed)
-    return reason[1] if reason else printed.strip()
+def _reason(said: str) -> str:
+    """Return the reason that a sentence about an unreadable checkpoint gives in brackets."""
+    brackets = re.search(r"\((.*)\)", said)
+    return brackets[1] if brackets else said.strip()

@@ -1,4 +1,4 @@
-"""Writes what checks answered: a table with explanations for people, all of it as JSON for programs."""
+"""Prints what checks came to: as a table with explanations for a person, or complete as JSON for a program."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIGNS: dict[Verdict, tuple[str, str]] = {
 
 
 def print_report(console: Console, report: Report) -> None:
-    """Print a table of checks by scenarios, then explain each failure, and give each reason."""
+    """Print a table of checks by scenarios, then explain each failure, and give the reasons, notes and hints."""
     scenarios = list(dict.fromkeys(result.scenario for result in report.results))
     table = Table("", *scenarios, box=box.SIMPLE_HEAD, title=report.strategy.name, title_justify="left")
     for name in dict.fromkeys(result.check.name for result in report.results):
@@ -41,7 +41,7 @@ def print_report(console: Console, report: Report) -> None:
 
 
 def _alike(results: Iterable[Result], verdict: Verdict) -> list[list[Result]]:
-    """Group the results of one verdict: those of one check with one cause stand together."""
+    """Return the results of one verdict; those of one check that have the same cause are grouped."""
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         if result.answer.verdict == verdict:
@@ -50,6 +50,7 @@ def _alike(results: Iterable[Result], verdict: Verdict) -> list[list[Result]]:
 
 
 def _reasons(results: Iterable[Result], verdict: Verdict) -> dict[str, list[Result]]:
+    """Return the results of one verdict by what happened."""
     groups: dict[str, list[Result]] = {}
     for result in results:
         if result.answer.verdict == verdict:
@@ -58,7 +59,7 @@ def _reasons(results: Iterable[Result], verdict: Verdict) -> dict[str, list[Resu
 
 
 def _where(results: Sequence[Result]) -> str:
-    """Write `seeds repeat on toy, toy-task`, or the scenarios alone where there are several checks."""
+    """Return check and scenarios, such as `seeds repeat on toy, toy-task`; for several checks the scenarios alone."""
     names = list(dict.fromkeys(result.check.name for result in results))
     scenarios = ", ".join(dict.fromkeys(result.scenario for result in results))
     return f"{names[0]} on {scenarios}" if len(names) == 1 else scenarios
@@ -75,7 +76,7 @@ def _explain(console: Console, results: Sequence[Result]) -> None:
 
 
 def as_json(reports: Sequence[Report]) -> str:
-    """Write all reports as JSON."""
+    """Return everything as JSON, for programs."""
     return json.dumps([_data(report) for report in reports], indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Carries out the short runs of a strategy on a scenario that checks look at, each once."""
+"""Holds a strategy on a scenario, and the short runs of it that checks look at. Each run is carried out once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avalanche.benchmarks import CLScenario
 
-from lifelong.checking.altered import Change, altered, other_future, other_tests
+from lifelong.checking.altered import Alteration, altered, other_future, other_tests
 from lifelong.checking.trial import Trial
 from lifelong.contracts import Scenario, Strategy
 from lifelong.data.resident import images_of
@@ -24,14 +24,14 @@ SEED, OTHER_SEED = 0, 1
 
 @dataclass
 class Subject:
-    """Is what checks look at: one strategy on one scenario.
+    """Holds what is checked: one strategy on one scenario.
 
     Args:
         scenario: the scenario.
         strategy: the strategy.
         spec: the specification of a run of both.
-        floor: the strategy that others are compared with in what they spend.
-        folder: for checkpoints.
+        floor: the floor, and the specification of its run; what a strategy spends is compared with it.
+        folder: the folder for checkpoints.
         data: the folder of data sets.
     """
 
@@ -42,46 +42,46 @@ class Subject:
     folder: Path
     data: Path | None = None
 
-    def build(self, strategy: Strategy, spec: Spec, change: Change | None = None) -> Trial:
-        """Build a run that has not begun.
+    def new_trial(self, strategy: Strategy, spec: Spec, alteration: Alteration | None = None) -> Trial:
+        """Return a run that has not begun.
 
         Raises:
             UsageError: if the scenario, the model or the strategy refuses its parameters.
         """
-        benchmark = self.benchmark(spec, change)
+        benchmark = self.benchmark(spec, alteration)
         prepared = prepare(spec, self.scenario, strategy, benchmark, "cpu")
         meter = meter_of(prepared.strategy)
         meter.classifies = self.scenario.criterion == "cross-entropy"
         progress = Progress(prepared.strategy, meter)
         return Trial(progress, benchmark, prepared.begin, self.scenario, strategy.offline)
 
-    def benchmark(self, spec: Spec, change: Change | None = None) -> CLScenario:
-        """Build the scenario's benchmark, altered where a change is given."""
+    def benchmark(self, spec: Spec, alteration: Alteration | None = None) -> CLScenario:
+        """Return the scenario's benchmark, altered where an alteration is given."""
         benchmark = build_benchmark(spec, self.scenario, self.data, "cpu")
-        if change is None:
+        if alteration is None:
             return benchmark
-        return altered(benchmark, change, task_labels=self.scenario.protocol == "task")
+        return altered(benchmark, alteration, task_labels=self.scenario.protocol == "task")
 
     def run(
         self,
         *,
         seed: int = SEED,
-        change: Change | None = None,
+        alteration: Alteration | None = None,
         evaluated: bool = True,
         trainings: int | None = None,
         save_to: Path | None = None,
     ) -> Trial:
-        """Run the strategy.
+        """Carry out a run of the strategy.
 
         Args:
-            seed: of the run.
-            change: what is different in the benchmark.
-            evaluated: whether it is evaluated before and after each training.
-            trainings: how many, if not all.
-            save_to: where to leave a checkpoint after the first training.
+            seed: the seed of the run.
+            alteration: what is different in the benchmark.
+            evaluated: whether the strategy is evaluated before and after each training.
+            trainings: the number of trainings, if not all.
+            save_to: the file for a checkpoint after the first training.
         """
         spec = self.spec.model_copy(update={"seed": seed})
-        trial = replace(self.build(self.strategy, spec, change), evaluated=evaluated)
+        trial = replace(self.new_trial(self.strategy, spec, alteration), evaluated=evaluated)
         trial.begin()
         trial.look()
         for index, training in enumerate(trial.trainings[:trainings]):
@@ -92,42 +92,42 @@ class Subject:
 
     @property
     def checkpoint(self) -> Path:
-        """The file that the usual run leaves after its first training, if it can be saved."""
+        """Return the file that the usual run leaves after its first training, if it can be saved."""
         return self.folder / f"{self.scenario.name}.pkl"
 
     @cached_property
     def usual(self) -> Trial:
-        """A run as on a board."""
+        """Return a run like those on a board."""
         return self.run(save_to=self.checkpoint)
 
     @cached_property
     def repeated(self) -> Trial:
-        """The usual run, made a second time."""
+        """Return the usual run, carried out again."""
         return self.run()
 
     @cached_property
     def unevaluated(self) -> Trial:
-        """The usual run without an evaluation before the end."""
+        """Return the usual run without an evaluation before the end."""
         return self.run(evaluated=False)
 
     @cached_property
-    def otherwise_seeded(self) -> Trial:
-        """The run with another seed, without an evaluation before the end."""
+    def with_other_seed(self) -> Trial:
+        """Return a run with another seed, without an evaluation before the end."""
         return self.run(seed=OTHER_SEED, evaluated=False)
 
     @cached_property
-    def otherwise_tested(self) -> Trial:
-        """The usual run with other data in the test sets."""
-        return self.run(change=other_tests)
+    def with_other_tests(self) -> Trial:
+        """Return a run with other data in the test sets."""
+        return self.run(alteration=other_tests)
 
     @cached_property
-    def otherwise_continued(self) -> Trial:
-        """The first training of a stream in which other experiences follow."""
-        return self.run(change=other_future, trainings=1)
+    def with_other_future(self) -> Trial:
+        """Return the first training of a run in which other experiences would follow."""
+        return self.run(alteration=other_future, trainings=1)
 
     def resumed(self) -> Trial | None:
-        """Run the rest of the usual run from its checkpoint; return None where there is none that can be read."""
-        fresh = self.build(self.strategy, self.spec)
+        """Return the usual run, resumed from its checkpoint; None where the checkpoint cannot be read."""
+        fresh = self.new_trial(self.strategy, self.spec)
         progress = checkpoint.load(self.checkpoint, images_of(fresh.benchmark))
         if progress is None:
             return None
@@ -139,8 +139,8 @@ class Subject:
 
     @cached_property
     def floor_spent(self) -> tuple[int, int]:
-        """The iterations and samples that the floor takes for the same trainings."""
-        trial = replace(self.build(*self.floor), evaluated=False)
+        """Return the iterations and samples that the floor takes for the same experiences."""
+        trial = replace(self.new_trial(*self.floor), evaluated=False)
         trial.begin()
         for position in chain.from_iterable(self.usual.trainings):
             trial.advance([position])

@@ -1,4 +1,4 @@
-"""Makes a short run of a strategy, as on a board, and remembers its state after each experience."""
+"""Carries out a short run of a strategy, as on a board, and remembers weights and outputs after each experience."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from lifelong.training.evaluation import listen
 from lifelong.training.train import train
 
 Weights = dict[str, Tensor]
-"""Every tensor of a network's state, by its name."""
+"""Every tensor of a network's state, by name."""
 
 
 @dataclass
 class Trial:
-    """Runs a strategy on the first experiences of a stream.
+    """Runs a strategy on the first two experiences of a stream, or once on the whole stream.
 
     Args:
         progress: the strategy and its meter, as a checkpoint holds them.
         benchmark: the stream.
-        begin: to be called once before the first training; not after a resume.
-        scenario: the scenario that the stream comes from.
+        begin: is to be called once before the first training, but not after a resume.
+        scenario: the scenario.
         offline: whether the strategy is trained once, on all experiences together.
         evaluated: whether it is evaluated before and after each training.
-        weights: of the network, before any training and after each.
-        outputs: on each test set, at the same times; empty where it is not evaluated.
-        accuracy: the accuracies of these outputs: rows of R.
-        touched: what an evaluation changed in the network; empty where nothing.
-        wavering: how a second evaluation, in reversed order, differed from the first; empty where it did not.
+        weights: the weights of the network before any training, and after each.
+        outputs: the outputs on each test set at the same times; empty where it is not evaluated.
+        accuracy: the accuracy of these outputs, in [0, 1]: rows of R.
+        touched: what an evaluation changed in the network; empty where it changed nothing.
+        wavering: where a second evaluation, in reversed order, differed from the first; empty where it did not.
         random: the state of each global generator when the last training was over, by the library's name.
     """
 
@@ -61,12 +61,12 @@ class Trial:
 
     @property
     def trainings(self) -> list[list[int]]:
-        """The positions of the experiences that are trained on together: two trainings, or one of everything."""
+        """Return the positions of the experiences of each training: the first and the second, or all at once."""
         positions = list(range(len(self.benchmark.train_stream)))
         return [positions] if self.offline else [[position] for position in positions[:2]]
 
     def look(self) -> None:
-        """Remember the state that the run has reached."""
+        """Remember the weights, the state of the generators and, if it is evaluated, the outputs."""
         self.weights.append(weights_of(self.strategy.model))
         state = RandomState.now()
         self.random = {"torch": state.cpu.tolist(), "numpy": state.numpy[1].tolist(), "Python": state.python}
@@ -74,7 +74,7 @@ class Trial:
             self._score()
 
     def advance(self, training: Sequence[int]) -> None:
-        """Train on some experiences, and remember the state after it."""
+        """Train on some experiences together, and remember the result."""
         experiences = [self.benchmark.train_stream[index] for index in training]
         train(self.strategy, experiences, in_order=self.scenario.ordered and not self.offline)
         self.look()
@@ -94,8 +94,8 @@ class Trial:
         """Return what the strategy answers now.
 
         Args:
-            benchmark: whose test sets, if not the run's own.
-            backwards: whether they come from the last to the first.
+            benchmark: gives the test sets, if they are not the run's own.
+            backwards: whether to evaluate from the last test set to the first.
         """
         listener, tests = _Listener(), list((benchmark or self.benchmark).test_stream)
         listen(listener, self.strategy, tests[::-1] if backwards else tests)
@@ -103,7 +103,7 @@ class Trial:
 
     @property
     def last_outputs(self) -> list[Tensor]:
-        """The outputs on each test set at the end."""
+        """Return the outputs on each test set at the end."""
         return self.outputs[-1] if self.outputs else self.answers().outputs
 
 
@@ -115,7 +115,7 @@ class Answers(NamedTuple):
 
 
 class _Listener(SupervisedPlugin):
-    """Keeps the outputs of an evaluation, and the labels, by experience."""
+    """Keeps the outputs and the labels of an evaluation, by experience."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,39 +135,39 @@ class _Listener(SupervisedPlugin):
 
 
 def after(trainings: int) -> str:
-    """Write when a run was looked at."""
+    """Say after how many trainings a run was looked at."""
     return f"after training {trainings}" if trainings else "before any training"
 
 
 def first_difference(one: Trial, other: Trial) -> str:
-    """Tell in half a sentence where two runs part; return an empty text where they are equal bit for bit.
+    """Return where two runs first differ, in half a sentence; empty where they are equal bit for bit.
 
-    Compared are the weights and the outputs at each time that both were looked at, and those at the end of runs of one
-    length.
+    The weights and the outputs are compared at each time at which both runs were looked at. If the runs are equally
+    long, their outputs at the end are compared too, even if one of them was not evaluated before.
     """
     for done, (weights, others) in enumerate(zip(one.weights, other.weights, strict=False)):
-        if told := difference(weights, others):
-            return f"{told} {after(done)}"
+        if apart := difference(weights, others):
+            return f"{apart} {after(done)}"
     times = list(zip(one.outputs, other.outputs, strict=False))
     if len(one.weights) == len(other.weights):
         times.append((one.last_outputs, other.last_outputs))
-    return next((f"all weights are equal, but {told}" for pair in times if (told := elsewhere(*pair))), "")
+    return next((f"all weights are equal, but {apart}" for pair in times if (apart := elsewhere(*pair))), "")
 
 
 def elsewhere(one: Sequence[Tensor], other: Sequence[Tensor]) -> str:
-    """Tell in half a sentence on which test set outputs differ; return an empty text where they are equal."""
+    """Return on which test sets outputs differ, in half a sentence; empty where they are equal bit for bit."""
     numbers = [number for number, pair in enumerate(zip(one, other, strict=True), start=1) if not same(*pair)]
     return f"the outputs on test set {' and '.join(map(str, numbers))} differ" if numbers else ""
 
 
 def weights_of(network: torch.nn.Module) -> Weights:
-    """Copy the tensors of a network's state, with its buffers."""
+    """Return copies of the tensors of a network's state, including buffers."""
     state = network.state_dict().items()
     return {name: value.detach().clone() for name, value in state if isinstance(value, Tensor)}
 
 
 def difference(one: Weights, other: Weights) -> str:
-    """Tell in half a sentence where two states of a network differ most; return an empty text where they are equal."""
+    """Return where two states of a network differ most, in half a sentence; empty where they are equal bit for bit."""
     differing = [apart for name in {**one, **other} if (apart := _apart(name, one.get(name), other.get(name)))]
     more = f" (and {len(differing) - 1} more of its tensors)" if len(differing) > 1 else ""
     return max(differing)[1] + more if differing else ""
@@ -186,5 +186,9 @@ def _apart(name: str, one: Tensor | None, other: Tensor | None) -> tuple[float, 
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    """Tell whether two tensors are equal. NaN equals NaN."""
+    """Tell whether two tensors are equal bit for bit, except that 0 equals -0 and NaN equals NaN.
+
+    >>> same(torch.tensor([1.0, math.nan]), torch.tensor([1.0, math.nan]))
+    True
+    """
     return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)

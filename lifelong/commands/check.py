@@ -32,14 +32,15 @@ def check(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="no QP solver found")  # said by an import of Avalanche
             from lifelong.checking import check as checking
-            from lifelong.checking import report as written
+            from lifelong.checking.report import as_json as to_json
+            from lifelong.checking.report import print_report
         reports = []
         for report in checking.check(names, settings or (), scenario or checking.SCENARIOS, tell, data):
             reports.append(report)
             if not as_json:
-                written.print_report(stdout(), report)
+                print_report(stdout(), report)
     if as_json:
-        sys.stdout.write(written.as_json(reports))
+        sys.stdout.write(to_json(reports))
     for report in reports:
         failures = sum(result.answer.verdict == "failed" for result in report.results)
         if not report.built:

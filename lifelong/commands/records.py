@@ -1,4 +1,4 @@
-"""Which records a command is about: one's own, a published file's, or those that come with the package."""
+"""Finds the records that a command shows: one's own, a published file's, or those that come with the package."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Results:
-    """The records of a board that a command shows.
+    """Holds the records of a board that a command shows.
 
     Attributes:
-        plan: the board's, compared with the records.
-        records: what its tables are made of.
-        origin: whose records they are, in a few words; empty for one's own.
+        plan: the board's plan, compared with the records.
+        records: the records that its tables show.
+        origin: where the records come from, in a few words; empty for one's own.
     """
 
     plan: Plan
@@ -45,29 +45,30 @@ class Results:
 
 
 def results_of(name: str, wishes: Wishes, source: Source) -> Results:
-    """Find the records of a board, and say what is missing, left out or not one's own.
+    """Find the records of a board; say on stderr what is missing or left out, and if they are not one's own.
 
     Args:
         name: the board's name, or its file.
-        wishes: what to leave out; where they name strategies, only these take part, beside floor and ceiling.
-        source: where the records are. Where it names no place and there are no own records, those that were published
-            with the board stand in.
+        wishes: what the user asked for. Where it names strategies, only these take part, with floor and ceiling.
+        source: where the records are. Where it names no place and there are no own records, the records that were
+            published with the board are used instead.
 
     Raises:
         UsageError: if a name, a parameter or a file is wrong.
     """
     if source.published is not None:
         plan, origin = _of_file(name, wishes, source.published), f"from {source.published.name}"
+        records = _ranked(plan, wishes)
     else:
         (plan, store), origin = planned(name, wishes, source.out or RESULTS), ""
         say_damaged(plan, store)
-        if source.out is None and not _ranked(plan, wishes) and (file := published_with(name)):
+        records = _ranked(plan, wishes)
+        if source.out is None and not records and (file := published_with(name)):
             published = _of_file(name, wishes, file)
-            if _ranked(published, wishes):
+            if theirs := _ranked(published, wishes):
                 origin = f"published with lifelong {_version()}"
                 say(f"{_own(plan, store)}: these are the ones {origin}")
-                plan = published
-    records = _ranked(plan, wishes)
+                plan, records = published, theirs
     if not records:
         place = source.published or source.out or RESULTS
         say(f"no records of {name} in {place} under these settings; start with: lifelong run {name}")
@@ -90,7 +91,7 @@ def _ranked(plan: Plan, wishes: Wishes) -> list[Record]:
 
 
 def _of_file(name: str, wishes: Wishes, file: Path) -> Plan:
-    """A board's cells, compared with the records of a published file."""
+    """Return a board's plan, compared with the records of a published file."""
     from lifelong.boards.board import load_board
     from lifelong.boards.plan import make_plan
     from lifelong.records.published import Published
@@ -118,7 +119,7 @@ def _version() -> str:
 
 
 def planned(name: str, wishes: Wishes, out: Path) -> tuple[Plan, Store]:
-    """Compare a board's cells with the records in one's own folder.
+    """Return a board's plan, compared with the records in one's own folder, and the store of that folder.
 
     Raises:
         UsageError: if a name, a parameter or a file is wrong.
@@ -133,16 +134,20 @@ def planned(name: str, wishes: Wishes, out: Path) -> tuple[Plan, Store]:
 
 
 def say_damaged(plan: Plan, store: Store) -> None:
-    """Say which files lie in a record's place and are none."""
+    """Say which files lie where a record should be and are no records."""
     for path, why in plan.damaged.items():
         say(f"{path.relative_to(store.out)} is no record ({why}); 'lifelong run' will set it aside")
 
 
 def metrics_of(wished: Sequence[str] | None, board: Board) -> list[str]:
-    """Return names of `RUN_METRICS`, each once: those that are asked for, by an alias too, else the board's.
+    """Return the names of metrics that are asked for, each once; where none is asked for, the board's.
+
+    Args:
+        wished: names of `RUN_METRICS`, or their aliases.
+        board: the board.
 
     Raises:
-        UsageError: if there is no metric of such a name.
+        UsageError: if there is no metric with one of these names.
     """
     from lifelong.records.metrics import metric_name
 

@@ -1,1 +1,1 @@
-"""What is measured: the accuracy matrix, a network's size and plasticity, a trigger's alarms."""
+"""Measures: pure functions of the accuracy matrix, of a network's size and plasticity, and of a trigger's alarms."""

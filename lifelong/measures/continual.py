@@ -1,13 +1,14 @@
-"""What can be read off the accuracy matrix: pure functions of R.
+"""Derives metrics from the accuracy matrix: pure functions of R.
 
-`R` has the shape (T + 1, T) and holds fractions in [0, 1], NaN where nothing was evaluated. Row 0 is the untrained
-network, row i the network after the i-th experience, counted from one; column j is the test set of experience j + 1.
-So, as the array is indexed, `R[j, j]` was measured just before that column's experience was learned, and `R[j + 1, j]`
-just after.
+`R` is an array of shape (T + 1, T), where T is the number of experiences. It holds accuracies, which are fractions in
+[0, 1], and NaN where nothing was evaluated. Row 0 is the untrained network, and row i is the network after i
+experiences. Column j is the test set of experience j + 1. So, as the array is indexed, `R[j, j]` was measured just
+before the experience of that column was learned, and `R[j + 1, j]` just after.
 
-The formulas count experiences from one, as the papers do: there R[i, j] is the accuracy on experience j after
-experience i, R[j, j] the one just after learning j, and R[0, j] that of the untrained network. A value that needs an
-entry that is NaN, or more experiences than there are, is NaN; nothing is averaged over what happens to be there.
+The formulas count experiences from one, as the papers do. In a formula, R[i, j] is the accuracy on experience j after
+experience i, R[j, j] is the accuracy just after learning j, and R[0, j] is that of the untrained network.
+
+A value is NaN if it needs an entry that is NaN, or more experiences than there are. No mean leaves out missing entries.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
+"""An accuracy matrix, of shape (T + 1, T)."""
 Curve = npt.NDArray[np.float64]
+"""A value for each experience, of shape (T,) unless said otherwise."""
 
 
 def validate(R: npt.ArrayLike | Sequence[Sequence[float | None]]) -> Matrix:
-    """Return R as an array of shape (T + 1, T), with NaN in place of None.
+    """Return R as an array of floats, of shape (T + 1, T). None becomes NaN.
 
-    >>> validate([[0.5, None], [1.0, 0.25], [0.75, 1.0]]).tolist()
-    [[0.5, nan], [1.0, 0.25], [0.75, 1.0]]
+    Args:
+        R: the rows of the matrix, each with T accuracies in [0, 1], None or NaN.
 
     Raises:
-        ValueError: if it has another shape, T is zero, or an entry is neither NaN nor in [0, 1].
+        ValueError: if R has another shape, if T is zero, or if an entry is neither NaN nor in [0, 1].
     """
     matrix = np.array(R, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[1] < 1 or matrix.shape[0] != matrix.shape[1] + 1:
@@ -42,6 +45,7 @@ def validate(R: npt.ArrayLike | Sequence[Sequence[float | None]]) -> Matrix:
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:
+    """Return the mean; NaN if there are no values, or one of them is NaN."""
     return float(values.mean()) if values.size else float("nan")
 
 
@@ -51,9 +55,9 @@ def _just_after(R: Matrix) -> Curve:
 
 
 def average_accuracy(R: Matrix) -> float:
-    """Return the mean of the last row, in [0, 1]: mean_j R[T, j].
+    """Return the mean accuracy after the last experience, in [0, 1]: mean_j R[T, j].
 
-    >>> average_accuracy(np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 1.0]]))
+    >>> average_accuracy(validate([[0.5, 0.25], [1.0, 0.5], [0.75, 0.75]]))
     0.75
 
     Source: Lopez-Paz & Ranzato 2017 (GEM), arXiv:1706.08840, equation 2.
@@ -62,7 +66,12 @@ def average_accuracy(R: Matrix) -> float:
 
 
 def anytime_average(R: Matrix) -> float:
-    """Return the average over time of the accuracy on what was seen so far, in [0, 1]: mean_i mean_{j <= i} R[i, j].
+    """Return the mean over time of the accuracy on the experiences seen so far: mean_i mean_{j <= i} R[i, j].
+
+    It is in [0, 1].
+
+    >>> anytime_average(validate([[0.5, 0.25], [1.0, 0.5], [0.75, 0.75]]))
+    0.875
 
     Source: Rebuffi et al. 2017 (iCaRL), arXiv:1611.07725, section 4.1, "average incremental accuracy".
     """
@@ -70,13 +79,14 @@ def anytime_average(R: Matrix) -> float:
 
 
 def forgetting(R: Matrix) -> float:
-    """Tell how far experiences fell below their best, in [-1, 1]: mean_{j < T} (max_{1 <= i < T} R[i, j] - R[T, j]).
+    """Return how far experiences fell below their best: mean_{j < T} (max_{1 <= i < T} R[i, j] - R[T, j]).
 
-    >>> forgetting(np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 1.0]]))
-    0.5
+    It is in [-1, 1]; lower is better. A network with a head for each task cannot be evaluated on an experience that it
+    has not met. So an entry before the experience was learned (0 < i < j) may be NaN, and is then left out of the
+    maximum.
 
-    A multi-headed network cannot be evaluated on an experience that it has not met. So an entry before the experience
-    was learned (0 < i < j) takes part in the maximum where it exists, and may be NaN.
+    >>> forgetting(validate([[0.5, 0.25], [1.0, 0.5], [0.75, 0.75]]))
+    0.25
 
     Source: Chaudhry et al. 2018 (RWalk), arXiv:1801.10112, equation 3.
     """
@@ -84,14 +94,19 @@ def forgetting(R: Matrix) -> float:
 
 
 def forgetting_by_experience(R: Matrix) -> Curve:
-    """Return the terms that `forgetting` is the mean of, shape (T - 1,): the last experience is not among them."""
+    """Return the terms whose mean is `forgetting`, of shape (T - 1,): one for each experience but the last."""
     past, last = R[1:-1, :-1], R[-1, :-1]
+    # Row i of `past` is the network after experience i + 1, so above the diagonal a column was not yet learned. Missing
+    # entries there count as 0, which no maximum feels; a missing entry elsewhere makes the term NaN.
     unmet = np.triu(np.isnan(past), k=1)
     return np.asarray(np.where(unmet, 0.0, past).max(axis=0, initial=0.0) - last)
 
 
 def backward_transfer(R: Matrix) -> float:
-    """Tell what later learning did to earlier experiences, in [-1, 1]: mean_{j < T} (R[T, j] - R[j, j]).
+    """Return what later learning did to earlier experiences, in [-1, 1]: mean_{j < T} (R[T, j] - R[j, j]).
+
+    >>> backward_transfer(validate([[0.5, 0.25], [1.0, 0.5], [0.75, 0.75]]))
+    -0.25
 
     Source: Lopez-Paz & Ranzato 2017 (GEM), arXiv:1706.08840, equation 3.
     """
@@ -99,9 +114,12 @@ def backward_transfer(R: Matrix) -> float:
 
 
 def forward_transfer(R: Matrix) -> float:
-    """Tell what earlier learning gave to experiences not yet met, in [-1, 1]: mean_{j > 1} (R[j - 1, j] - R[0, j]).
+    """Return what earlier learning gave to experiences not yet met: mean_{j > 1} (R[j - 1, j] - R[0, j]).
 
-    The untrained network of the same run is the baseline.
+    It is in [-1, 1]. The baseline R[0, j] is the untrained network of the same run.
+
+    >>> forward_transfer(validate([[0.5, 0.25], [1.0, 0.5], [0.75, 0.75]]))
+    0.25
 
     Source: Lopez-Paz & Ranzato 2017 (GEM), arXiv:1706.08840, equation 4.
     """
@@ -111,23 +129,26 @@ def forward_transfer(R: Matrix) -> float:
 def learning_accuracy(R: Matrix) -> float:
     """Return the mean accuracy on each experience just after learning it, in [0, 1]: mean_j R[j, j].
 
+    >>> learning_accuracy(validate([[0.5, 0.25], [1.0, 0.5], [0.75, 0.75]]))
+    0.875
+
     Source: Riemer et al. 2019 (MER), arXiv:1810.11910, section 5.
     """
     return _mean(_just_after(R))
 
 
 def intransigence(R: Matrix, reference: Matrix) -> float:
-    """Tell how far the learning of what is new falls behind, in [-1, 1]: mean_j (reference[j, j] - R[j, j]).
+    """Return the inability to learn what is new, in [-1, 1]: mean_j (reference[j, j] - R[j, j]). Lower is better.
+
+    Source: Chaudhry et al. 2018 (RWalk), arXiv:1801.10112, equation 4, averaged over the experiences.
 
     Args:
-        R: shape (T + 1, T).
-        reference: the matrix, of the same shape, of a model that after experience j has been trained on all the data
-            of the experiences up to j, from the same seed.
+        R: the accuracy matrix, of shape (T + 1, T).
+        reference: the accuracy matrix, of the same shape, of a model with the same seed that is trained, after each
+            experience j, on all the data of the experiences up to j.
 
     Raises:
         ValueError: if the shapes differ.
-
-    Source: Chaudhry et al. 2018 (RWalk), arXiv:1801.10112, equation 4, averaged over the experiences.
     """
     if R.shape != reference.shape:
         raise ValueError(f"the reference has the shape {reference.shape}, R {R.shape}")
@@ -135,39 +156,53 @@ def intransigence(R: Matrix, reference: Matrix) -> float:
 
 
 def _so_far(R: Matrix, metric: Callable[[Matrix], float]) -> Curve:
+    """Return, of shape (T,), a metric of the stream's first experience, of its first two, and so on."""
     return np.array([metric(R[: k + 1, :k]) for k in range(1, R.shape[1] + 1)])
 
 
 def average_so_far(R: Matrix) -> Curve:
-    """Return, after each experience, the mean accuracy on the experiences seen until then; shape (T,), in [0, 1]."""
+    """Return, after each experience, the mean accuracy on the experiences seen so far; shape (T,), in [0, 1]."""
     return _so_far(R, average_accuracy)
 
 
 def forgetting_so_far(R: Matrix) -> Curve:
-    """Return `forgetting` as if the stream had ended after each experience; shape (T,), in [-1, 1], first entry NaN."""
+    """Return, after each experience, `forgetting` as if the stream had ended there.
+
+    The shape is (T,), the entries are in [-1, 1], and the first is NaN.
+    """
     return _so_far(R, forgetting)
 
 
 def backward_transfer_so_far(R: Matrix) -> Curve:
-    """Return `backward_transfer` as if the stream had ended after each experience; shape (T,), first entry NaN."""
+    """Return, after each experience, `backward_transfer` as if the stream had ended there.
+
+    The shape is (T,), the entries are in [-1, 1], and the first is NaN.
+    """
     return _so_far(R, backward_transfer)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """Sums up R in one number, and tells a reader how to read it."""
+    """Describes a number that sums up R, with what a reader needs in order to understand it.
+
+    Attributes:
+        name: the name in records, boards and options.
+        function: takes R, and the reference where one is needed; returns the value.
+        title: the name at the head of a column.
+        higher_is_better: whether a higher value is better.
+        formula: one line of text. R[i, j] is the accuracy on experience j after experience i, both counted from one.
+        needs_reference: whether the function takes a reference matrix, as `intransigence` does.
+    """
 
     name: str
     function: Callable[..., float]
     title: str
-    """What stands at the head of a column."""
     higher_is_better: bool
     formula: str
-    """One line of text; R[i, j] is the accuracy on experience j after experience i, both counted from one."""
     needs_reference: bool = False
 
     def __call__(self, R: Matrix, reference: Matrix | None = None) -> float:
-        """Return the metric's value; NaN where it needs a reference and there is none."""
+        """Return the value of the metric; NaN if it needs a reference and there is none."""
         if not self.needs_reference:
             return self.function(R)
         return float("nan") if reference is None else self.function(R, reference)
@@ -191,4 +226,4 @@ _LISTED = (
 )
 
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _LISTED}
-"""Every metric by its name, in the order in which they are listed."""
+"""Every metric by its name, in the order in which tables list them."""

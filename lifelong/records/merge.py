@@ -81,15 +81,14 @@ def merge(places: Iterable[Path], out: Path) -> Iterator[Merged]:
 
 
 def _merged(located: Located, out: Path) -> Merged:
-    record = located.record
-    if record is None:
+    if located.record is None:
         return Merged(located, "damaged", located.reason)
-    store = Store(out, record.board)
+    store = Store(out, located.record.board)
     try:
-        outcome = add(record, store)
+        outcome = add(located.record, store)
     except OSError as error:
         return Merged(located, "damaged", why(error))
-    return Merged(located, outcome, _apart(record, store) if outcome == "conflict" else "")
+    return Merged(located, outcome, _apart(located.record, store) if outcome == "conflict" else "")
 
 
 def _apart(record: Record, store: Store) -> str:

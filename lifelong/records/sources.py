@@ -19,12 +19,12 @@ SUFFIXES = (".json", ".jsonl", ".jsonl.gz")
 TOLD = ("tables", "comparisons", "targets")
 """Keys, each with a list, in the JSON of commands that read records. No record has any of them."""
 MAX_DAMAGED = 100
-"""How many lines of a published file may be no records. A file with more is something else."""
+"""At so many lines that are no records, the reading of a published file stops: it is something else."""
 
 
 @dataclass(frozen=True)
 class Located:
-    """Holds a record and its place, or a place where a record should be and is not."""
+    """Says where a record lies, or where a record should lie and does not."""
 
     path: Path
     record: Record | None = None
@@ -35,12 +35,12 @@ class Located:
 
     @property
     def where(self) -> str:
-        """The path, with the line of a published file."""
+        """Return the path, with the line of a published file, such as `results/all.jsonl:3`."""
         return plain(str(self.path)) + (f":{self.line}" if self.line else "")
 
 
 def records_in(place: Path) -> Iterator[Located]:
-    """Yield the records in a place, one by one, and the files or lines that should be records and are not.
+    """Yield the records in a place one by one, and also the files or lines that should be records and are not.
 
     Tables that commands wrote beside the records (`lifelong board --format json` and others) are passed over.
 
@@ -69,7 +69,7 @@ def existing(place: Path) -> Path:
 
 
 def _in(path: Path) -> Iterator[Located]:
-    """Yield the records in one file; none in a file of another kind, or a folder."""
+    """Yield the records in one file; a folder or a file of another kind yields none."""
     if path.is_dir() or not path.name.endswith(SUFFIXES):
         return
     if path.suffix != ".json":

@@ -14,7 +14,11 @@ from lifelong.records.store import write_whole
 
 
 def study_in(file: Path, name: str) -> optuna.Study:
-    """Return the study of that name in a file. It is made where there is none. Higher values are better.
+    """Return the study that a file holds; where there is no file, make it. Higher values are better.
+
+    Args:
+        file: the journal. Lines at its end that were never finished are removed.
+        name: the name of the study.
 
     Raises:
         OSError: if the file cannot be read or written.
@@ -27,9 +31,10 @@ def study_in(file: Path, name: str) -> optuna.Study:
 
 
 def _mend(file: Path) -> None:
-    """Drop a line that was never finished, for example because the power failed, and what follows it.
+    """Remove the first line that was never finished, and all after it, because Optuna could not go on from there.
 
-    Optuna could not go on from it. Nothing is lost, because the trials are made again from the records of their runs.
+    A line is unfinished if, for example, the power failed. Nothing is lost, because the trials are made again from the
+    records of their runs.
     """
     lines = file.read_bytes().splitlines(keepends=True)
     whole = list(takewhile(_is_whole, lines))

@@ -1,4 +1,4 @@
-"""Tells what studies have come to: values for `lifelong run --set`, and a table."""
+"""Writes what studies have come to: values for `lifelong run --set`, and a table."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from lifelong.tuning.study import Parameters, Study
 
 @dataclass(frozen=True)
 class StudyOutcome:
-    """Holds what a study has come to.
+    """Says what a study has come to.
 
     Attributes:
         study: the study, all of whose trials have been made.
         tried: the number of its trials.
         failures: why trials failed, a sentence each.
-        chosen: the parameters of the best trial, of equal ones the first; None where all have failed.
-        value: their average accuracy on the samples held out; None where all have failed.
-        default: the accuracy of the first trial, which has the board's own parameters; None where it has failed.
+        chosen: the parameters of the best trial, or of the first of several equal ones; None where all have failed.
+        value: their average accuracy on the samples held out, in [0, 1]; None where all have failed.
+        default: the same of the first trial, which has the board's own parameters; None where it has failed.
     """
 
     study: Study
@@ -51,7 +51,7 @@ def outcome_of(study: Study) -> StudyOutcome:
 
 
 def outcome_report(outcomes: Iterable[StudyOutcome]) -> Report:
-    """Tell what studies have come to, a row for each."""
+    """Return a table of what studies have come to, with a row for each."""
     names = [Column("scenario", "name"), Column("strategy", "name")]
     numbers = [Column(heading, right=True) for heading in ("trials", "failed", "best ↑", "default ↑")]
     return Report([Table([*names, *numbers, Column("chosen", "text")], list(map(_row, outcomes)))])
@@ -69,18 +69,18 @@ def _short(value: object) -> str:
 
 
 def as_toml(outcomes: Sequence[StudyOutcome], tuning: Tuning) -> str:
-    """Write the parameters that were chosen, and the study behind each, for `lifelong run --set FILE.toml`."""
-    chosen = [(one, told) for one in outcomes if (told := tuned(one, tuning)) is not None]
-    values = [_table((one.study.scenario, one.study.strategy.name), told.chosen) for one, told in chosen]
+    """Return the parameters that were chosen, and the study behind each, as TOML for `lifelong run --set FILE.toml`."""
+    chosen = [(one, entry) for one in outcomes if (entry := tuned(one, tuning)) is not None]
+    values = [_table((one.study.scenario, one.study.strategy.name), entry.chosen) for one, entry in chosen]
     studies = [
-        _table(("tuning", one.study.scenario, one.study.strategy.name), told.model_dump(exclude_none=True))
-        for one, told in chosen
+        _table(("tuning", one.study.scenario, one.study.strategy.name), entry.model_dump(exclude_none=True))
+        for one, entry in chosen
     ]
     return "\n".join(["# written by lifelong tune, for lifelong run --set", *values, *studies, ""])
 
 
 def tuned(outcome: StudyOutcome, tuning: Tuning) -> Tuned | None:
-    """Return what records of runs with the chosen parameters say of the study; None where nothing was chosen."""
+    """Return what the records of runs with the chosen parameters tell about the study; None if nothing was chosen."""
     if not outcome.chosen or outcome.value is None:
         return None
     return Tuned(
@@ -106,7 +106,7 @@ def _key(name: str) -> str:
 
 
 def _value(value: object) -> str:
-    """Write a value in TOML, which writes all but tables as JSON does."""
+    """Return a value as TOML, which writes everything but tables as JSON does."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(name)} = {_value(one)}" for name, one in value.items()) + " }"
     return json.dumps(value)

@@ -1,4 +1,4 @@
-"""Says in Optuna's terms what a board leaves a strategy to choose."""
+"""Turns the ranges that a board leaves a strategy to choose from into distributions of Optuna."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from lifelong.errors import UsageError
 from lifelong.parameters import Parameter
 
 DECADES = 100
-"""From this ratio of its ends on, a range is searched on a logarithmic scale."""
+"""A range is searched on a logarithmic scale if its upper end is at least so many times its lower end."""
 Space = Mapping[str, BaseDistribution]
-"""What each parameter may be, by its name."""
+"""The values that each parameter may have, by the parameter's name."""
 
 
 def space_of(board: Board, strategy: Strategy, defaults: Mapping[str, Any]) -> Space:
     """Return what a board's `closed` ranges leave a strategy to choose.
 
-    A range of two numbers allows all numbers in between: whole numbers where the parameter is one, and on a logarithmic
-    scale where the range spans two decades or more. A list of other values allows these.
+    A range of two numbers allows all numbers in between: whole ones if the parameter takes only these, and on a
+    logarithmic scale if the range spans two decades or more. A list of values allows the values that it names.
 
     Args:
         board: the board, with its `closed` ranges.
-        strategy: one of the board's, or the user's.
-        defaults: its parameters on the board.
+        strategy: a strategy of the board, or the user's own.
+        defaults: the strategy's parameters on the board.
 
     Raises:
-        UsageError: if there is nothing to choose, a range does not fit its parameter, or leaves out the default.
+        UsageError: if there is nothing to choose, or if a range does not fit its parameter or leaves out its default.
     """
     allowed = board.closed.get(strategy.name)
     if allowed is None and strategy.parameters:
@@ -46,7 +46,7 @@ def space_of(board: Board, strategy: Strategy, defaults: Mapping[str, Any]) -> S
         space[name] = _distribution(strategy, strategy.parameters[name], values, where)
         if not _contains(space[name], defaults[name]):
             raise UsageError(
-                f"{where} leaves out {defaults[name]!r}, the board's own value, which is tried first: "
+                f"{where} leaves out {defaults[name]!r}, which it has otherwise and which is tried first: "
                 f"write a range that has it, or another value under [set.{strategy.name}]"
             )
     return space
@@ -66,13 +66,17 @@ def _distribution(strategy: Strategy, parameter: Parameter, values: list[Any], w
 
 
 def is_whole(annotation: Any) -> bool:
-    """Tell whether a parameter of this type takes whole numbers alone, such as `Annotated[int, Ge(1)] | None`."""
+    """Tell whether a parameter of this type takes whole numbers only.
+
+    >>> is_whole(int | None), is_whole(float), is_whole(int | float)
+    (True, False, False)
+    """
     kinds = _kinds(annotation)
     return int in kinds and float not in kinds
 
 
 def _kinds(annotation: Any) -> list[Any]:
-    """Return the types that a type is composed of."""
+    """Return the plain types that a type is composed of, and what it is annotated with."""
     parts = get_args(annotation)
     return [kind for part in parts for kind in _kinds(part)] if parts else [annotation]
 
@@ -85,10 +89,11 @@ def _contains(distribution: BaseDistribution, value: Any) -> bool:
 
 
 def _example(strategy: Strategy) -> str:
-    """Show how to write a space, with one of the strategy's own parameters."""
+    """Say how to write a range, with one of the strategy's own parameters as the example."""
     numbers = [one for one in strategy.parameters.values() if type(one.default) in (int, float) and one.default > 0]
     if not numbers:
         return f"write what they may be on the board, under [closed.{strategy.name}]"
     name, default = numbers[0].name, numbers[0].default
     low = max(1, default // 10) if is_whole(numbers[0].annotation) else default / 10
-    return f"write what it may be on the board, such as\n[closed.{strategy.name}]\n{name} = [{low:g}, {default * 10:g}]"
+    values = f"{name} = [{low:g}, {default * 10:g}]"
+    return f"write what it may be on the board, for example\n[closed.{strategy.name}]\n{values}"

@@ -1,4 +1,4 @@
-"""Makes the studies from a board and the user's wishes, before anything runs."""
+"""Turns a board and the user's wishes into studies, before anything runs."""
 
 from __future__ import annotations
 
@@ -23,17 +23,24 @@ from lifelong.verification.closed import Division
 def studies_of(
     board: Board, wishes: Wishes, tuning: Tuning, store: Store, options: Options
 ) -> tuple[list[Study], list[str]]:
-    """Make a study of each strategy on each scenario.
+    """Return a study of each strategy on each scenario.
 
-    All get the same seeds, and those that have a choice get the same number of trials.
+    All studies have the same seeds, and all that have something to choose have the same number of trials.
+
+    Args:
+        board: the board.
+        wishes: the scenarios, strategies and settings that the user asked for; their seeds are not used.
+        tuning: the seeds, the number of trials, and the samples held out.
+        store: the place of the records.
+        options: how to run the trials.
 
     Returns:
-        The studies, and why others are left out: what is impossible, and, unless it is asked for by name, what the
-        board leaves no choice.
+        The studies, and a sentence on each that is left out. A study is left out if it is impossible. It is also left
+        out if the board leaves its strategy nothing to choose, unless the user asked for that strategy by name.
 
     Raises:
-        UsageError: if a name, a range or a seed is wrong, a scenario cannot be scored on samples held out, a strategy
-            that is asked for has no ranges, or the device, the data or the output folder cannot be used.
+        UsageError: if a name, a range or a seed is wrong; if a scenario cannot be scored on samples held out; if a
+            strategy that is asked for has no ranges; or if the device, the data or the output folder cannot be used.
     """
     try:
         check_apart(tuning.seeds, board.seeds)
@@ -43,7 +50,7 @@ def studies_of(
     held_out = (f"{stream.name}.validation={tuning.validation}" for stream in streams)
     seeds = ",".join(map(str, tuning.seeds))
     plan = make_plan(board, replace(wishes, seeds=seeds, set=(*wishes.set, *held_out)), AtHand())
-    Division(board, tuple(plan.cells))  # refuses ranges of what does not exist
+    Division(board, tuple(plan.cells))  # refuses ranges of unknown strategies or parameters
     asked = {strategies.get(name).name for name in wishes.strategies or board.strategies}
     cells = [cell for cell in plan.cells if cell.strategy.name in asked]
     skipped = [cell.reason for cell in cells if cell.state == "impossible"]
@@ -58,6 +65,7 @@ def studies_of(
 
 
 def _studies(board: Board, cells: Sequence[Cell], tuning: Tuning, store: Store, options: Options) -> Iterator[Study]:
+    """Yield a study of each scenario and strategy whose cells are possible, with a job for each seed."""
     spaces, marked = {}, []
     for cell in cells:
         if cell.spec is not None:
@@ -74,7 +82,7 @@ def _pair(spec: Spec) -> tuple[str, str]:
 
 
 def _tunable(board: Board, strategy: Strategy) -> bool:
-    """Tell whether it is known what a strategy may choose, even if that is nothing."""
+    """Tell whether it is known what a strategy may choose; a strategy without parameters may choose nothing."""
     return strategy.name in board.closed or not strategy.parameters
 
 

@@ -1,4 +1,4 @@
-"""Makes many studies side by side: a trial of each at a time, whose runs are shared among the workers."""
+"""Carries many studies on side by side: one trial of each at a time, whose runs are shared among the workers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ Tell = Callable[[Advanced | Finished], None]
 
 
 def tune(studies: Sequence[Study], options: Options, tell: Tell) -> None:
-    """Make the trials that are missing, and tell what happens. What has a record is not run again.
+    """Make the trials that are missing. A run that has a record is not run again.
+
+    Args:
+        studies: the studies.
+        options: how to run the trials.
+        tell: is called with each event of a run.
 
     Raises:
-        UsageError: if a strategy cannot be built with the board's own parameters; nothing has been trained by then.
+        UsageError: if a strategy cannot be built with the board's own parameters. Nothing has been trained by then.
     """
     if unfinished := [study for study in studies if study.proposal() is not None]:
         refuse_what_cannot_be_built([job for study in unfinished for job in study.jobs], options.timeout_s)
@@ -30,7 +35,7 @@ def tune(studies: Sequence[Study], options: Options, tell: Tell) -> None:
 
 
 def _records(jobs: Sequence[Job], options: Options, tell: Tell) -> dict[str, Record]:
-    """Return the records of jobs by key: those that exist, and those of the rest, which is carried out."""
+    """Return the records of jobs by key. Jobs that have no record yet are carried out."""
     records = {job.spec.key: record for job in jobs if (record := _there(job)) is not None}
     missing = [job for job in jobs if job.spec.key not in records]
     with closing(run_all(missing, worker_count(options.workers, len(missing)), options.timeout_s)) as events:
@@ -42,7 +47,7 @@ def _records(jobs: Sequence[Job], options: Options, tell: Tell) -> dict[str, Rec
 
 
 def _there(job: Job) -> Record | None:
-    """Return the record that a run has left; None where there is none, or none that can be read."""
+    """Return the record that a run has left; None if there is none, or it cannot be read."""
     try:
         record = read(job.store.path(job.spec))
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""Tells whether results can be believed: checks them against their board, recomputes and reruns them."""
+"""Tells whether results can be believed: checks them against their board, recomputes them, runs them again."""

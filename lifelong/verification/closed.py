@@ -1,4 +1,4 @@
-"""Tells closed runs from open ones: what a run may choose for itself and still be compared with others on its board."""
+"""Tells closed runs from open ones. A closed run chose only what its board allows, so it compares with all others."""
 
 from __future__ import annotations
 
@@ -19,16 +19,22 @@ from lifelong.registry import strategies
 class Division:
     """Tells which runs of a board are closed.
 
-    A run is closed if its scenario, model and budget are the board's, its strategy is installed or named by the board,
-    and its parameters are the board's (else the strategy's defaults) or lie in the board's closed ranges. All other
-    runs are open. So is a strategy of a user's file that the board does not name, because nobody else has it.
+    A run is closed if all of this holds:
+
+    - its scenario, its model and its budget are the board's;
+    - its strategy is installed, or the board names it;
+    - each of its parameters has the board's value (or the strategy's default, where the board has none), or lies in the
+      board's closed range of that parameter.
+
+    All other runs are open. A strategy of a user's own file that the board does not name is open too, because nobody
+    else has it.
 
     Args:
         board: the board, with its `closed` ranges.
-        cells: the cells that it plans.
+        cells: the cells of its plan.
 
     Raises:
-        UsageError: if the board's ranges are for a strategy or a parameter that does not exist.
+        UsageError: if the board's ranges name a strategy or a parameter that does not exist.
     """
 
     board: Board
@@ -49,12 +55,12 @@ class Division:
 
     @cached_property
     def _specs(self) -> Mapping[str, Spec]:
-        """A specification for each scenario, by the scenario's name."""
+        """Return one specification for each scenario, by the scenario's name."""
         return {cell.spec.scenario.name: cell.spec for cell in self.cells if cell.spec is not None}
 
     @cached_property
     def _planned(self) -> Mapping[tuple[str, str], Choice]:
-        """The strategies as the board has them, by scenario and name."""
+        """Return the strategies with the parameters that the board gives them, by scenario and strategy."""
         specs = (cell.spec for cell in self.cells if cell.spec is not None)
         return {(spec.scenario.name, spec.strategy.name): spec.strategy for spec in specs}
 
@@ -63,7 +69,7 @@ class Division:
         return (own := self._specs.get(spec.scenario.name)) is not None and own.setting == spec.setting
 
     def outside(self, spec: Spec) -> list[str]:
-        """Tell what makes a run open, such as `ewc_lambda = 5000.0, not in [0.1, 1000]`; nothing where it is closed."""
+        """Return what makes a run open, such as `ewc_lambda = 5000.0, not in [0.1, 1000]`; empty where it is closed."""
         own = self._specs.get(spec.scenario.name)
         if own is None:
             return [f"the scenario {spec.scenario.name}"]
@@ -74,8 +80,8 @@ class Division:
         )
         if spec.validation is not None:
             return ["it is scored on validation samples"]
-        of_settings = [sentence for kind, mine, boards in settings for sentence in _differences(kind, mine, boards)]
-        return of_settings + list(self._of_strategy(spec))
+        differing = [sentence for kind, mine, boards in settings for sentence in _differences(kind, mine, boards)]
+        return differing + list(self._of_strategy(spec))
 
     def _of_strategy(self, spec: Spec) -> Iterator[str]:
         name = spec.strategy.name

@@ -1,4 +1,4 @@
-"""Checks that a board's records belong together: each stands once, with all seeds, the same data and versions."""
+"""Checks a board's records together: no copies, all seeds, the same data, the same versions."""
 
 from __future__ import annotations
 
@@ -13,44 +13,47 @@ from lifelong.registry import strategies
 from lifelong.verification.closed import Division
 from lifelong.verification.finding import Finding
 
-Records = Sequence[tuple[Record, Located]]
-"""Records, each with its place."""
+Placed = Sequence[tuple[Record, Located]]
+"""Records, each with the place where it lies."""
 
 
-def on_board(name: str, located: Records, plan: Plan | None) -> list[Finding]:
-    """Look at a board's records together.
+def on_board(name: str, placed: Placed, plan: Plan | None) -> list[Finding]:
+    """Return what is found when a board's records are looked at together.
 
     Args:
-        name: the board's name.
-        located: its records.
-        plan: the board's plan with these records; None where the board is not known.
+        name: the name of the board.
+        placed: its records.
+        plan: the board's plan, compared with these records; None where the board is not known.
 
     Raises:
-        UsageError: if the board's closed ranges name what does not exist.
+        UsageError: if the board's closed ranges name a strategy or a parameter that does not exist.
     """
-    records = list({record.key: record for record, _ in located}.values())
-    findings = [*_twice(located), *_copied(name, records), *_data(name, located), *_versions(name, records)]
+    records = list({record.key: record for record, _ in placed}.values())
+    findings = [*_twice(placed), *_copied(name, records), *_data(name, placed), *_versions(name, records)]
     if plan is not None:
         division = Division(plan.board, tuple(plan.cells))
-        findings += [*_open(located, division), *_missing(plan, division), *_coverage(plan)]
+        findings += [*_open(placed, division), *_missing(plan, division), *_coverage(plan)]
     return findings
 
 
-def _twice(located: Records) -> Iterator[Finding]:
-    """Find runs that stand twice in one file, or have two results. With one result a run may lie in several files."""
+def _twice(placed: Placed) -> Iterator[Finding]:
+    """Yield runs that lie in one file twice, or that have different results in several files.
+
+    The same run may lie in several files with the same result.
+    """
     first: dict[str, tuple[Record, Located]] = {}
-    for record, place in located:
-        known, other = first.setdefault(record.key, (record, place))
-        if place is other:
+    for record, located in placed:
+        known, other = first.setdefault(record.key, (record, located))
+        if located is other:
             continue
-        if place.path == other.path:
-            yield Finding("keys", place.where, f"the same run stands at line {other.line} already")
+        if located.path == other.path:
+            yield Finding("keys", located.where, f"the same run stands at line {other.line} already")
         if record.status == known.status and (apart := difference(record, known)):
-            yield Finding("conflicts", place.where, f"R differs by up to {apart:.3g} from that of {other.where}")
+            yield Finding("conflicts", located.where, f"R differs by up to {apart:.3g} from that of {other.where}")
 
 
 def _copied(name: str, records: Sequence[Record]) -> Iterator[Finding]:
-    """Find seeds that have the same numbers, losses among them: such a run was copied, not run with another seed."""
+    """Yield records of different seeds whose numbers all agree, losses included: one of them must be a copy."""
     seen: dict[Hashable, Record] = {}
     for record in records:
         if not record.ok or all(entry.online_loss is None for entry in record.learning):
@@ -63,7 +66,7 @@ def _copied(name: str, records: Sequence[Record]) -> Iterator[Finding]:
 
 
 def _row(record: Record) -> str:
-    """Return the specification without its seed, as text."""
+    """Return the specification without its seed: records that share it stand in one row of a table."""
     return record.spec.model_copy(update={"seed": 0}).canonical
 
 
@@ -71,31 +74,34 @@ def _who(board: str, record: Record) -> str:
     return f"{board} · {record.spec.scenario.name} · {record.spec.strategy.name}"
 
 
-def _data(name: str, located: Records) -> Iterator[Finding]:
-    """Find other data: a scenario, with one setting, has one set of data, or one for each seed where it draws them."""
+def _data(name: str, placed: Placed) -> Iterator[Finding]:
+    """Yield records whose scenario was made of other data than the rest.
+
+    A scenario with the same parameters has the same data in all runs; or the same for each seed, where it draws them.
+    """
     groups: dict[str, list[tuple[Record, Located]]] = defaultdict(list)
-    for record, place in located:
+    for record, located in placed:
         if record.ok:
-            groups[record.spec.scenario.model_dump_json()].append((record, place))
+            groups[record.spec.scenario.model_dump_json()].append((record, located))
     for group in groups.values():
         seeds: dict[str | None, set[int]] = defaultdict(set)
         for record, _ in group:
             seeds[record.provenance.data_sha256].add(record.spec.seed)
-        if len(set.union(*seeds.values())) == 1 or any(len(several) > 1 for several in seeds.values()):
+        if len(set.union(*seeds.values())) == 1 or any(len(sharing) > 1 for sharing in seeds.values()):
             yield from _other_data(group)
             continue
         where = f"{name} · {group[0][0].spec.scenario.name}"
-        yield Finding("data", where, "each seed has data of its own, as in a scenario that draws them", "note")
+        yield Finding("data", where, "each seed has data of its own, which fits a scenario that draws its data", "note")
         for seed in sorted(set.union(*seeds.values())):
-            yield from _other_data([(record, place) for record, place in group if record.spec.seed == seed])
+            yield from _other_data([(record, located) for record, located in group if record.spec.seed == seed])
 
 
-def _other_data(located: Records) -> Iterator[Finding]:
-    """Find the records that have other data than most."""
-    usual, _ = Counter(record.provenance.data_sha256 for record, _ in located).most_common(1)[0]
-    for record, place in located:
+def _other_data(placed: Placed) -> Iterator[Finding]:
+    """Yield the records that were made of other data than most."""
+    usual, _ = Counter(record.provenance.data_sha256 for record, _ in placed).most_common(1)[0]
+    for record, located in placed:
         if (data := record.provenance.data_sha256) != usual:
-            yield Finding("data", place.where, f"made of {_brief(data)}, and most others of {_brief(usual)}")
+            yield Finding("data", located.where, f"made of {_brief(data)}, and most others of {_brief(usual)}")
 
 
 def _brief(digest: str | None) -> str:
@@ -103,32 +109,32 @@ def _brief(digest: str | None) -> str:
 
 
 def _versions(name: str, records: Sequence[Record]) -> Iterator[Finding]:
-    """Tell which versions differ between the records, or from what is installed."""
+    """Note versions that differ between the records, and strategies that are installed in another version."""
     libraries: dict[str, Counter[str]] = defaultdict(Counter)
     methods: dict[str, Counter[int]] = defaultdict(Counter)
     for record in records:
         for library, version in record.provenance.versions.items():
             libraries[library][version] += 1
         methods[record.spec.strategy.name][record.spec.strategy.version] += 1
-    for what, versions_of in (libraries | methods).items():
-        if len(versions_of) > 1:
-            told = ", ".join(f"{version} ({count})" for version, count in versions_of.most_common())
-            yield Finding("versions", name, f"{what}: {told}", "note")
+    for what, counts in (libraries | methods).items():
+        if len(counts) > 1:
+            used = ", ".join(f"{version} ({count})" for version, count in counts.most_common())
+            yield Finding("versions", name, f"{what}: {used}", "note")
     for method, versions in methods.items():
         entry = strategies.all().get(method)
         if entry is not None and set(versions) - {entry.version}:
             yield Finding("versions", name, f"{method} is installed in version {entry.version}", "note")
 
 
-def _open(located: Records, division: Division) -> Iterator[Finding]:
-    """Find the runs that are outside of what the board allows."""
-    for record, place in located:
+def _open(placed: Placed, division: Division) -> Iterator[Finding]:
+    """Yield the open runs, each with what the board does not allow."""
+    for record, located in placed:
         if outside := division.outside(record.spec):
-            yield Finding("closed ranges", place.where, "; ".join(outside), "open")
+            yield Finding("closed ranges", located.where, "; ".join(outside), "open")
 
 
 def _missing(plan: Plan, division: Division) -> Iterator[Finding]:
-    """Find seeds that a row of the tables lacks, and floors and ceilings that are not there at all."""
+    """Yield seeds that a row of the tables lacks, and a floor or a ceiling without any record."""
     board = plan.board
     there = [record for record in plan.records.values() if division.on_the_board(record.spec)]
     rows: dict[str, list[Record]] = defaultdict(list)
@@ -144,15 +150,16 @@ def _missing(plan: Plan, division: Division) -> Iterator[Finding]:
     for (scenario, strategy), cell in absent_rows.items():
         if scenario in scenarios and (scenario, strategy) not in present and cell.strategy.role in ("floor", "ceiling"):
             where, why = f"{board.name} · {scenario}", f"no record of {strategy}, the {cell.strategy.role}"
-            # rows that are all held against published numbers need neither
+            # Rows that are compared with published targets only need neither floor nor ceiling.
             yield Finding("floor and ceiling", where, why, "fails" if scenario in compared else "note")
 
 
 def _coverage(plan: Plan) -> Iterator[Finding]:
+    """Note how many cells are done, and which have failed or are missing."""
     states = Counter(cell.state for cell in plan.cells)
     possible = states.total() - states["impossible"]
-    told = f"{states['done']} of {possible} cells are done, {states['failed']} failed, {states['missing']} missing"
-    yield Finding("coverage", plan.board.name, told, "note")
+    done = f"{states['done']} of {possible} cells are done, {states['failed']} failed, {states['missing']} missing"
+    yield Finding("coverage", plan.board.name, done, "note")
     missing: dict[str, list[int]] = defaultdict(list)
     for cell in plan.cells:
         if cell.state == "missing":

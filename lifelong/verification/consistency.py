@@ -1,4 +1,4 @@
-"""Checks that all that one record holds can be true at once. Each check yields a sentence for what cannot."""
+"""Checks whether all that one record holds can be true at once. Each check yields a sentence for each contradiction."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from lifelong.records.record import Record
 
 CUMULATIVE = ("steps", "samples", "training_macs")
 ROUNDING = 1e-9
-"""The rounding error of a mean over steps, as a share of it."""
+"""The largest relative rounding error that a mean over steps may have."""
 MOST = 10
-"""How many contradictions of one record are told: what else is wrong mostly follows from them."""
-
+"""The most contradictions that are told of one record; further ones mostly follow from these."""
 
 Evaluated = Scored | Literal["nothing"]
-"""Which test sets have an accuracy; in a regression none has."""
+"""Which test sets have an accuracy: all, the one just learned, or, in a regression, none."""
 
 
 def contradictions(record: Record, scored: Evaluated | None = None, offline: bool | None = None) -> list[str]:
-    """Tell what cannot be true in the record of a run that is ok. A failed run claims nothing.
+    """Return what cannot be true in the record of a run that is ok; a failed run claims nothing.
 
     Args:
         record: the record of any run.
@@ -31,13 +30,14 @@ def contradictions(record: Record, scored: Evaluated | None = None, offline: boo
     if not record.ok or record.accuracy is None:
         return []
     trained_once = len(record.learning) == 1 if offline is None else offline
-    # what a later check says would only follow from what an earlier one has found
-    wrong = [*_lengths(record, trained_once), *_matrix(record.accuracy, scored, trained_once)]
-    wrong = wrong or list(islice((sentence for check in CHECKS for sentence in check(record)), MOST))
-    return wrong or list(_sizes(record))
+    # Each stage assumes that the one before it found nothing: lengths and holes, then single facts, then their chain.
+    sentences = [*_lengths(record, trained_once), *_matrix(record.accuracy, scored, trained_once)]
+    sentences = sentences or list(islice((sentence for check in CHECKS for sentence in check(record)), MOST))
+    return sentences or list(_sizes(record))
 
 
 def _lengths(record: Record, trained_once: bool) -> Iterator[str]:
+    """Yield lists whose length does not fit the number of trainings."""
     assert record.accuracy is not None
     experiences = len(record.accuracy) - 1
     trainings = 1 if trained_once else experiences
@@ -53,7 +53,7 @@ def _lengths(record: Record, trained_once: bool) -> Iterator[str]:
 
 
 def _matrix(R: list[list[float | None]], scored: Evaluated | None, trained_once: bool) -> Iterator[str]:
-    """Check that R holds what the suite evaluates: all, the experience just learned, or, in a regression, nothing."""
+    """Yield the first entry of R that is missing, or that the suite cannot have evaluated (see `Evaluated`)."""
     here = {(i, j) for i, row in enumerate(R) for j, entry in enumerate(row) if entry is not None}
     experiences = range(len(R) - 1)
     evaluated = (0, len(R) - 1) if trained_once else range(len(R))
@@ -70,7 +70,7 @@ def _matrix(R: list[list[float | None]], scored: Evaluated | None, trained_once:
 
 
 def _growing(record: Record) -> Iterator[str]:
-    """Check that what counts the training so far starts at zero and never falls."""
+    """Yield counts of the training so far that do not start at zero, or that fall."""
     for name in CUMULATIVE:
         counts = [getattr(entry, name) for entry in record.capacity]
         if counts[0] != 0:
@@ -81,7 +81,7 @@ def _growing(record: Record) -> Iterator[str]:
 
 
 def _live(record: Record) -> Iterator[str]:
-    """Check that what is not pruned is a part of the whole."""
+    """Yield counts of what is not pruned that are larger than the whole."""
     for index, entry in enumerate(record.capacity):
         for part, whole in (("live_parameters", "parameters"), ("live_macs", "macs")):
             if getattr(entry, part) > getattr(entry, whole):
@@ -89,9 +89,9 @@ def _live(record: Record) -> Iterator[str]:
 
 
 def _averages(record: Record) -> Iterator[str]:
-    """Check that a mean lies between the least and the largest of what was seen."""
-    told = [size for event in record.events for size in (event.parameters_before, event.parameters_after)]
-    sizes = [entry.parameters for entry in record.capacity] + told
+    """Yield average sizes that do not lie between the least and the largest size."""
+    changed = [size for event in record.events for size in (event.parameters_before, event.parameters_after)]
+    sizes = [entry.parameters for entry in record.capacity] + changed
     low, high = min(sizes) * (1 - ROUNDING), max(sizes) * (1 + ROUNDING)
     for index, entry in enumerate(record.capacity):
         if not low <= entry.average_parameters <= high:
@@ -99,7 +99,7 @@ def _averages(record: Record) -> Iterator[str]:
 
 
 def _events(record: Record) -> Iterator[str]:
-    """Check that events happen in order, each in its experience."""
+    """Yield events that are out of order, or outside of their experience."""
     ends = [entry.steps for entry in record.capacity]
     for index, event in enumerate(record.events):
         if index and event.step < record.events[index - 1].step:
@@ -111,10 +111,11 @@ def _events(record: Record) -> Iterator[str]:
 
 
 def _sizes(record: Record) -> Iterator[str]:
-    """Check that each event begins with the size that the last one left, and that what is left is what is measured.
+    """Yield where the sizes that an experience's events state do not join up.
 
-    Before the first event of an experience, a new task may have brought a head. Events of one step may come from
-    several plug-ins, one plug-in after the other, so that only their sum is looked at.
+    Each event starts from the size that the one before it left, and the last leaves the size measured after the
+    experience. Before the first event a new task may have added a head, so the network may have grown. The events of
+    one step may come from several plug-ins and are not in the order in which they happened, so only their sum counts.
     """
     ordered = sorted(record.events, key=lambda event: (event.experience, event.step))
     for experience, events in groupby(ordered, lambda event: event.experience):
@@ -134,7 +135,7 @@ def _sizes(record: Record) -> Iterator[str]:
 
 
 def _drifts(record: Record) -> Iterator[str]:
-    """Check that drifts come one after the other, within the stream."""
+    """Yield drifts that overlap, are out of order, or are outside of the stream."""
     end = 0
     for index, drift in enumerate(record.drifts):
         if not end <= drift.start <= drift.end <= record.capacity[-1].steps:

@@ -1,4 +1,4 @@
-"""Defines what a verification finds: one fact at a time."""
+"""One fact that a verification found; `report` prints many of them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Literal
 from lifelong.records.bounds import plain
 
 Level = Literal["fails", "open", "note"]
-"""`fails`: it cannot stand. `open`: a run that chose what closed runs may not. `note`: a reader should know of it."""
+"""`fails`: the results cannot stand. `open`: a run is not closed, but may stand. `note`: a reader should know it."""
 
 LONGEST = 400
-"""How many characters a finding may have, because names and values in it are a stranger's."""
+"""The most characters of a text. Names and values come from a stranger's records, and may be of any length."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Holds one fact, and where it was found."""
+    """Says one fact, and where it was found."""
 
     check: str
-    """What was looked at, such as `keys`."""
+    """What was looked at, such as `keys` or `seeds`."""
     where: str
-    """A file, or the names of a board, a scenario and a strategy."""
+    """A file, or a board, scenario and strategy."""
     what: str
     """One sentence."""
     level: Level = "fails"

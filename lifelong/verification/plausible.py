@@ -1,4 +1,4 @@
-"""Checks that a board's ceiling is above its floor, and that nobody stands above the ceiling."""
+"""Checks that a board's ceiling is above its floor, and that nobody is far above the ceiling."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from lifelong.reporting.statistics.scores import Contest, Entrant
 from lifelong.verification.finding import Finding
 
 METRIC = "average_accuracy"
-"""What the ceiling is a ceiling of. It is none of forgetting: who trains once, on everything, has nothing to forget."""
+"""The metric that the ceiling bounds: a strategy that trains once, on everything, has nothing to forget."""
 BEYOND = 0.02
-"""By how much anyone may surely be above the ceiling. This is our choice: ten times what anyone reaches on the
-published boards. Who is above it by more has more likely seen the test set than learned better from a stream than from
-all of it at once."""
+"""How far above the ceiling the interval of a difference may begin, as a fraction. Our choice: ten times the most on
+the published boards. A strategy that is further above it has more likely seen the test set than learned better from a
+stream than from all of the data at once."""
 
 
 def implausible(board: str, contests: Sequence[Contest]) -> Iterator[Finding]:
-    """Find what speaks against a board's scores.
+    """Yield what speaks against a board's scores.
 
-    The ceiling must be above the floor: by an interval of the paired differences where there are seeds enough for one,
-    else in the mean. A contestant or a control must not be above the ceiling with an interval that begins beyond
-    `BEYOND`. References are left out: they train on more. So are scenarios without a floor, a ceiling or an accuracy.
+    The ceiling must be above the floor. Where there are enough seeds for an interval of the paired differences, the
+    interval decides; otherwise their mean. No contestant and no control may be above the ceiling with an interval that
+    begins beyond `BEYOND`. References are left out, because they train on more data. Scenarios without a floor, a
+    ceiling or an accuracy are left out too.
     """
     for contest in contests:
         where = f"{board} · {contest.scenario}"

@@ -1,4 +1,4 @@
-"""Compares rankings that lie beside records with what the records come to: number by number, or cell by cell.
+"""Recomputes rankings that lie beside records, and compares them number by number, or cell by cell.
 
 Ranks are not compared, because they depend on who else is in a table, which may show a part of its board.
 """
@@ -26,12 +26,12 @@ from lifelong.reporting.text.words import heading
 from lifelong.verification.finding import Finding
 
 ROUNDING = 1e-9
-"""By what share of a number machines may differ."""
+"""The largest relative difference that two machines may come to."""
 NUMBERS = ("mean", "low", "high", "n")
 HEADINGS = {heading(name): name for name in RUN_METRICS}
 
 Rows = Mapping[tuple[str, str], Mapping[str, Any]]
-"""What is told of each scenario and strategy, by the name of the number or column."""
+"""For each scenario and strategy, the numbers or cells by their names."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,13 @@ class Ranking:
 
 
 def wrong(place: Path, boards: Mapping[str, Sequence[Contest]]) -> Iterator[Finding]:
-    """Find rankings that say something else than the records.
+    """Yield where rankings say something else than the records.
 
     Args:
-        place: the folder below which rankings lie, as `lifelong board --format json` or `--format md` writes them.
-        boards: the contests of each board by its name. A ranking belongs to the board that its path names, else to one
-            with such a scenario; one that belongs to none is left alone.
+        place: a folder, with rankings anywhere below it, as `lifelong board --format json` or `--format md` writes
+            them.
+        boards: the contests of each board, by the board's name. A ranking belongs to the board that its path names;
+            else to the first board that has one of its scenarios. A ranking that belongs to no board is left alone.
     """
     for path in sorted(filter(Path.is_file, [*below(place, "*.json"), *below(place, "*.md")])):
         try:
@@ -57,9 +58,9 @@ def wrong(place: Path, boards: Mapping[str, Sequence[Contest]]) -> Iterator[Find
             yield Finding("rankings", str(path), why(error))
             continue
         named = [contests for name, contests in boards.items() if name in (path.stem, *path.parts)]
-        told_of = {scenario for scenario, _ in ranking.rows}
+        scenarios = {scenario for scenario, _ in ranking.rows}
         for contests in named or boards.values():
-            if told_of & {name for contest in contests for name in (contest.scenario, escape(contest.scenario))}:
+            if scenarios & {name for contest in contests for name in (contest.scenario, escape(contest.scenario))}:
                 expected = _recomputed(contests, ranking.metrics, as_text=path.suffix == ".md")
                 yield from (Finding("rankings", str(path), what) for what in _differences(ranking.rows, expected))
                 break
@@ -72,9 +73,9 @@ def _recomputed(contests: Sequence[Contest], metrics: Sequence[str], as_text: bo
     return _numbers(as_data(tables, metrics))
 
 
-def _differences(told: Rows, expected: Rows) -> Iterator[str]:
+def _differences(stated: Rows, expected: Rows) -> Iterator[str]:
     scenarios = {scenario for scenario, _ in expected}
-    for (scenario, strategy), cells in told.items():
+    for (scenario, strategy), cells in stated.items():
         where = f"{scenario} · {strategy}"
         if (own := expected.get((scenario, strategy))) is not None:
             wrong = [name for name in cells if name in own and not _same(cells[name], own[name])]
@@ -91,7 +92,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _in_json(content: bytes) -> Ranking:
-    """Read a ranking that is data; return an empty one if the content is something else."""
+    """Return a ranking that was written as JSON; it is empty if the content is something else."""
     data = rankings(content) if b'"tables"' in content else None
     if data is None:
         return Ranking((), {})
@@ -104,6 +105,7 @@ def _in_json(content: bytes) -> Ranking:
 
 
 def _numbers(data: Mapping[str, Any]) -> Rows:
+    """Return the numbers of a ranking, each under a name such as `average_accuracy.mean`."""
     return {
         (str(table["scenario"]), str(row["strategy"])): {
             f"{metric}.{name}": None if interval.get(name) is None else float(interval[name])
@@ -116,7 +118,7 @@ def _numbers(data: Mapping[str, Any]) -> Rows:
 
 
 def _in_markdown(content: bytes) -> Ranking:
-    """Read the rankings on a page, each below its scenario's name. Other tables are passed over."""
+    """Return the rankings on a page, each below the name of its scenario; other tables are passed over."""
     rows: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     title, headings = "", list[str]()
     for line in content.decode().splitlines():

@@ -1,4 +1,4 @@
-"""Writes the findings of a verification: in groups for people, all of them as JSON for programs."""
+"""Prints the findings of a verification: grouped for a person, or complete as JSON for a program."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ HEADS: dict[Level, tuple[str, str]] = {
     "note": ("Notes", "bold"),
 }
 LISTED = 20
-"""How many findings of one kind people are shown. More are counted."""
+"""How many findings of one check are printed; the rest are only counted."""
 NOT_CHECKED = (
-    "Not checked: whether data sets on this machine have the hashes that the records state; of rankings beside the "
-    "records, ranks, words, CSV and pages; whether anything was measured as stated, which only --rerun can tell."
+    "Not checked: whether data sets on this machine have the hashes that the records state; the ranks and words of "
+    "rankings beside the records, and their CSV files and pages; whether anything was measured as stated, which only "
+    "--rerun can tell."
 )
 AGREEMENT = (
     "With the same processor, versions, commit and device, R, capacity and events must agree bit for bit; otherwise R "
@@ -33,18 +34,18 @@ AGREEMENT = (
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
-    """Print what fails first, each with its place; what else is said of several places is said once."""
+    """Print what fails, each with its place; then the rest, where a fact of several places is printed once."""
     for level, (head, style) in HEADS.items():
         chosen = [finding for finding in findings if finding.level == level]
         if chosen:
             console.print(Text(head, style=style))
         for check in dict.fromkeys(finding.check for finding in chosen):
-            told = _lines([finding for finding in chosen if finding.check == check], each=level == "fails")
+            lines = _lines([finding for finding in chosen if finding.check == check], each=level == "fails")
             console.print(Text(f"  {check}"))
-            for line in told[:LISTED]:
+            for line in lines[:LISTED]:
                 console.print(Text(f"    {line}"), soft_wrap=True)
-            if len(told) > LISTED:
-                console.print(Text(f"    and {len(told) - LISTED} more; --json tells all", style="dim"))
+            if len(lines) > LISTED:
+                console.print(Text(f"    and {len(lines) - LISTED} more; --json tells all", style="dim"))
     console.print(Text(NOT_CHECKED, style="dim"), soft_wrap=True)
 
 
@@ -60,7 +61,7 @@ def _lines(findings: Sequence[Finding], each: bool) -> list[str]:
 
 
 def print_rerun(console: Console, rerun: Rerun) -> None:
-    """Print a rerun in a line."""
+    """Print a rerun in one line."""
     console.print(Text(f"{name(rerun)}: {verdict(rerun)}"), soft_wrap=True)
 
 
@@ -70,13 +71,13 @@ def print_agreement(console: Console) -> None:
 
 
 def name(rerun: Rerun) -> str:
-    """Name a rerun: `digits-class · ewc · seed 3`."""
+    """Return the name of a rerun, such as `digits-class · ewc · seed 3`."""
     spec = rerun.record.spec
     return plain(f"{spec.scenario.name} · {spec.strategy.name} · seed {spec.seed}")
 
 
 def verdict(rerun: Rerun) -> str:
-    """Tell the verdict on a rerun, and what it rests on."""
+    """Return the verdict on a rerun in words, with the reason or the difference behind it."""
     if rerun.verdict in ("identical", "failed"):
         return rerun.verdict + (f": {rerun.reason}" if rerun.reason else "")
     place = "here" if rerun.same_place else "on another machine, or with other versions"
@@ -84,7 +85,7 @@ def verdict(rerun: Rerun) -> str:
 
 
 def as_json(records: int, findings: Sequence[Finding], reruns: Sequence[Rerun]) -> str:
-    """Write all of it as JSON, for programs."""
+    """Return everything as JSON, for programs."""
     content = {
         "records": records,
         "findings": [asdict(finding) for finding in findings],

@@ -1,4 +1,4 @@
-"""Does runs again, to see whether their records tell what happens."""
+"""Carries runs out again, to see whether their records tell what happens."""
 
 from __future__ import annotations
 
@@ -23,35 +23,46 @@ from lifelong.running.launch import Options
 from lifelong.running.scheduler import Advanced, Finished
 
 TOLERANCE = 0.05
-"""By how much each entry of R may differ on another machine. Of 60 runs of digits-v1 under other vector instructions,
-57 gave the same R bit for bit, and one an entry that was off by 0.014. Two runs of a rule with a sharp threshold were
-off by up to 0.31. Whether such a run differs by rounding or by more is for a person to judge."""
+"""How far an entry of R may be off on another kind of machine, as a fraction.
+
+Sixty runs of digits-v1 were repeated under other vector instructions. In 57 of them R was the same bit for bit, and in
+one an entry was off by 0.014. Two runs of a rule with a sharp threshold were off by up to 0.31: whether such a run
+differs by rounding or by more is for a person to judge.
+"""
 SHORTEST = 8
-"""How many digits of a key have to be given."""
+"""The fewest digits of a key that may be given to name it."""
 Verdict = Literal["identical", "within tolerance", "differs", "failed"]
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """Holds a record, and what the same run comes to now."""
+    """Compares a record with what the same run came to now."""
 
     record: Record
     verdict: Verdict
     difference: float | None
     """The largest difference between entries of R, in [0, 1]; None where the run failed."""
     same_place: bool
-    """Whether it ran on the same kind of machine with the same versions, so that every bit has to agree."""
+    """Whether it ran on the same kind of machine with the same versions. Then R must agree bit for bit."""
     reason: str = ""
-    """Why it failed."""
+    """Why the run failed; empty otherwise."""
 
 
 def choose(plans: Iterable[Plan], number: int, keys: Sequence[str] = ()) -> list[tuple[Plan, Cell]]:
-    """Choose runs that are ok and can be done again here: those of the keys, or as many as asked for, by chance.
+    """Choose among the runs that are ok and can be run again here.
 
-    The chance comes from the operating system, so that nobody can know beforehand which run will be asked for.
+    The system's own random numbers are used, so that nobody can know beforehand which runs will be chosen.
+
+    Args:
+        plans: the plans of the boards, with their records.
+        number: how many runs to draw by chance, at most; not used where keys are given.
+        keys: the beginnings of the keys of the runs to choose, of at least 8 digits each.
+
+    Returns:
+        The cells, each with the plan of its board.
 
     Raises:
-        UsageError: if there is no such run.
+        UsageError: if a key is too short or names no such run, or there is none to draw.
     """
     possible = [(plan, cell) for plan in plans for cell in _cells(plan)]
     for key in keys:
@@ -69,7 +80,7 @@ def _key(cell: Cell) -> str:
 
 
 def _cells(plan: Plan) -> Iterator[Cell]:
-    """Yield the runs that are ok and possible here, as cells that are missing."""
+    """Yield the cells of runs that are ok and possible here, marked as missing so that they are run."""
     planned = {cell.spec.key: cell for cell in plan.cells if cell.spec is not None}
     for record in plan.records.values():
         if record.ok and (cell := planned.get(record.key) or _unplanned(record.spec)) is not None:
@@ -77,7 +88,10 @@ def _cells(plan: Plan) -> Iterator[Cell]:
 
 
 def _unplanned(spec: Spec) -> Cell | None:
-    """Return the cell of a run that no board plans; None unless all of it is installed and takes the run's values."""
+    """Return the cell of a run that the board does not plan.
+
+    None is returned unless scenario, strategy and model are installed, and accept the values that the run names.
+    """
     scenario, strategy = scenarios.all().get(spec.scenario.name), strategies.all().get(spec.strategy.name)
     if scenario is None or strategy is None or spec.model.name not in MODELS or strategy.refusal(scenario):
         return None
@@ -88,7 +102,7 @@ def _unplanned(spec: Spec) -> Cell | None:
 
 
 def _takes(entry: Entry, choice: Choice) -> bool:
-    """Tell whether a stranger's values are those that an installed function would be called with."""
+    """Tell whether an installed function, called with a stranger's values, has exactly these."""
     if choice.code_sha256 is not None or choice.version != entry.version:
         return False
     try:
@@ -99,7 +113,12 @@ def _takes(entry: Entry, choice: Choice) -> bool:
 
 
 def rerun(chosen: Sequence[tuple[Plan, Cell]], options: Options, tell: Callable[[Rerun], None]) -> list[Rerun]:
-    """Do runs again, in a folder that is thrown away, and compare what they come to.
+    """Carry runs out again, in a folder that is removed afterwards, and compare what they come to.
+
+    Args:
+        chosen: the cells, each with its plan, as `choose` returns them.
+        options: how to run them.
+        tell: is called with each comparison as soon as its run is over.
 
     Raises:
         UsageError: if the device or the data cannot be used.
@@ -134,6 +153,6 @@ def compare(record: Record, again: Record) -> Rerun:
 
 
 def _place(record: Record) -> tuple[object, ...]:
-    """Return what the bits of a result depend on."""
-    told = record.provenance
-    return told.versions, told.commit, told.cpu, told.device, told.threads
+    """Return what the bits of a result depend on, apart from the specification."""
+    provenance = record.provenance
+    return provenance.versions, provenance.commit, provenance.cpu, provenance.device, provenance.threads

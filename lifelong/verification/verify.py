@@ -1,4 +1,4 @@
-"""Checks that results are what they claim to be: each record by itself, then the records of each board together.
+"""Checks whether results are what they claim to be: each record by itself, then the records of each board together.
 
 Nothing is run, and nothing but JSON is read. Boards come from the installation or from the person who asks, never from
 the place that is verified.
@@ -26,13 +26,18 @@ from lifelong.verification.finding import Finding
 
 @dataclass(frozen=True)
 class Verification:
-    """Holds what was verified, and what was found."""
+    """Says what was verified, and what was found.
+
+    Attributes:
+        records: the number of records.
+        boards: the names of boards that the records give.
+        plans: the plan of each board that is known, by its name, compared with the records of the place.
+        findings: the facts that were found.
+    """
 
     records: int
     boards: tuple[str, ...]
-    """The names of boards that the records give."""
     plans: Mapping[str, Plan]
-    """The plan of each board that is known, with the records that lie there, by the board's name."""
     findings: tuple[Finding, ...]
 
 
@@ -40,8 +45,8 @@ def verify(place: Path, given: Sequence[str] = ()) -> Verification:
     """Check the records of a place.
 
     Args:
-        place: see `records_in`.
-        given: boards beside the installed ones, as `.toml` files.
+        place: a folder or a file of records (see `records_in`).
+        given: `.toml` files of boards that are not installed.
 
     Raises:
         UsageError: if there is no such place, no record in it, or a board cannot be read.
@@ -70,20 +75,22 @@ def verify(place: Path, given: Sequence[str] = ()) -> Verification:
 
 
 def _of_file(located: Located, in_a_folder: bool) -> Iterator[Finding]:
-    """Find what is wrong with one record by itself."""
-    record = located.record
-    if record is None:
+    """Yield what is wrong with one record, whatever the others say."""
+    if located.record is None:
         yield Finding("schema", located.where, located.reason)
         return
-    expected = Store(Path(), record.board).path(record.spec)
+    expected = Store(Path(), located.record.board).path(located.record.spec)
     if in_a_folder and located.line is None and located.path.absolute().parts[-4:] != expected.parts:
         yield Finding("keys", located.where, f"belongs at {expected}")
-    for sentence in contradictions(record, *_known(record)):
+    for sentence in contradictions(located.record, *_known(located.record)):
         yield Finding("consistency", located.where, sentence)
 
 
 def _known(record: Record) -> tuple[Evaluated | None, bool | None]:
-    """Tell what is scored and whether training is offline, if that is installed. A user's own file is not loaded."""
+    """Return which test sets are scored, and whether training is offline; None for each that is not installed.
+
+    A user's own file is not loaded, because nothing of a stranger's is run.
+    """
     scenario = scenarios.all().get(record.spec.scenario.name) if record.spec.scenario.code_sha256 is None else None
     strategy = strategies.all().get(record.spec.strategy.name) if record.spec.strategy.code_sha256 is None else None
     scored: Evaluated | None = scenario.scored if scenario else None
@@ -93,5 +100,6 @@ def _known(record: Record) -> tuple[Evaluated | None, bool | None]:
 
 
 def _unsettled(place: Path) -> Iterator[Finding]:
+    """Yield the conflicts that `lifelong merge` left beside records."""
     for path in below(place, "*.conflict-*"):
         yield Finding("conflicts", str(path), "another result of the same run: find out which is right")

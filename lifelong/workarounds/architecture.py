@@ -1,4 +1,4 @@
-"""Networks that give each task a column (PNN) or a share of the weights (PackNet), and classifiers set aside (CWR*)."""
+"""Mends strategies that change the network: progressive networks (PNN), PackNet and CWR*."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lifelong.seeds import untouched_generators
 
 
 class _Lateral(PNNLayer):
-    """Holds one layer of all columns. The newest column answers for a task without one; only training adds columns."""
+    """Holds one layer of all columns. Only training adds columns; a task without a column is given the newest."""
 
     def adaptation(self, experience: Any) -> None:
         if self.training:
@@ -35,7 +35,7 @@ class _Lateral(PNNLayer):
 
 
 class _Separate(_Lateral):
-    """Holds the first layer, whose columns all read the input, and nothing of each other."""
+    """Holds the first layer, whose columns read the input alone and have no connections between them."""
 
     def _add_column(self) -> None:
         self.requires_grad_(False)
@@ -46,18 +46,20 @@ class _Separate(_Lateral):
 
 
 class WorkingPNN(PNN):
-    """Is a progressive network with layers of any widths, which evaluation neither grows nor breaks.
+    """Mends Avalanche's progressive networks (`PNN`), and lets each layer of a column have its own width.
 
-    Faults: Avalanche's evaluation adds a column for each task that is still to come, and freezes the one that is being
-    trained; without that, a task that has no column raises a `KeyError`. The first layer ignores `adapter`, and its
-    columns have lateral connections to the input, once for each earlier column, where the paper has none. Here
-    training alone adds columns, and a task without a column is answered by the newest one.
+    - *Evaluation changes the network.* `eval` adds a column for each task that it meets, and freezes all columns before
+      the last. A stream that is evaluated after its first task therefore has columns for all tasks, and the column that
+      is being trained learns no more. Here only training adds columns.
+    - *A task without a column raises* `KeyError` *in the forward pass.* Here the newest column answers for it.
+    - *The first layer ignores* `adapter`: it always uses the MLP. Its columns also have lateral connections that read
+      the input again, once for each column before. The paper has none there, and neither has the first layer here.
 
     Args:
-        in_features: number of entries of a flat sample.
-        widths: widths of the layers of each column; at least one.
-        classifier: a head for each task, which reads the last layer.
-        adapter: how later columns read earlier ones.
+        in_features: the number of entries of a flat sample.
+        widths: the width of each layer of a column, in units; at least one layer.
+        classifier: the heads, one for each task, which read the last layer.
+        adapter: how later columns read earlier ones: `linear` or `mlp`.
     """
 
     layers: Any
@@ -71,12 +73,12 @@ class WorkingPNN(PNN):
         self.max_class_label = classifier.max_class_label
 
     def begin_as(self, layers: Sequence[nn.Linear]) -> None:
-        """Make linear layers the first column."""
+        """Make linear layers the first column; their widths must be those of the column."""
         for layer, given in zip(self.layers, layers, strict=True):
             layer.columns[0].itoh = given
 
     def forward_single_task(self, x: Tensor, task_label: int) -> Tensor:
-        """Return logits of a task's head on its column, of shape (n, classes of the task)."""
+        """Return the logits of a task's head, which reads the task's column; shape (n, classes of the task)."""
         column = self.layers[0].column_of(task_label)
         hidden = [x.flatten(1)] * (column + 1)
         for layer in self.layers:
@@ -86,15 +88,19 @@ class WorkingPNN(PNN):
 
 
 class WorkingPackNetModel(PackNetModel):
-    """Is a packed network, with a head for each task or a single head that is packed too.
+    """Mends Avalanche's `PackNetModel`, the network whose weights PackNet shares out among tasks.
 
-    Faults: Avalanche does not tell heads the task, so that a network with a head for each task cannot be called, and
-    its heads would be packed before they are trained. A layer without a bias raises an error when it is frozen. Frozen
-    weights are kept by a hook on their gradient, which is lost without notice when the network is pickled (see
-    `WorkingPackNet`).
+    - *A network with a head for each task cannot be called*, because heads are not told the task. Its heads would also
+      be packed before they are trained. Here heads are told the task, and only a single head is packed.
+    - *A layer without a bias raises* `AttributeError` *when it is frozen.* Here such a layer is told that it has none.
+    - *A pickled copy does not keep frozen weights.* A hook on their gradient keeps them, and pickling drops the hook
+      silently: a run that is resumed overwrites earlier tasks. Here there is no hook, and `WorkingPackNet` keeps them.
+
+    Args:
+        network: the network to pack.
 
     Raises:
-        ValueError: if a layer cannot be packed, such as one that normalises.
+        ValueError: if a layer cannot be packed, for example one that normalises.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -109,28 +115,40 @@ class WorkingPackNetModel(PackNetModel):
             layer.has_bias = layer.wrappee.bias is not None
 
     def packed(self) -> list[WeightAndBiasPackNetModule]:
-        """Return the layers that are shared out, in the network's order."""
+        """Return the layers whose weights are shared out among tasks, in the network's order."""
         return [module for module in self.modules() if isinstance(module, WeightAndBiasPackNetModule)]
 
     def forward(self, x: Tensor, task_labels: Tensor) -> Tensor:
-        """Return logits of a batch of one task; a task that has not been trained uses the free weights too."""
+        """Return the logits of a batch of one task.
+
+        A task that has not been trained yet uses the weights of all tasks, and the free weights too.
+
+        Args:
+            x: samples, of shape (n, ...).
+            task_labels: the label of their task, of shape (n,).
+
+        Returns:
+            Logits, of shape (n, classes).
+        """
         self.activate_task(min(int(task_labels[0]), self.task_count))
         logits: Tensor = avalanche_forward(self.wrappee, x, task_labels)
         return logits
 
 
 class WorkingPackNet(PackNetPlugin):
-    """Is PackNet for budgets of any length and any optimizer, and can be pickled between experiences.
+    """Mends Avalanche's PackNet (`PackNetPlugin` and the strategy `PackNet`).
 
-    Faults: the hook that keeps frozen weights does not hold against weight decay, and is lost by pickling; here the
-    weights are put back after each step. Avalanche makes a new optimizer from the defaults of the old one, which AdamW
-    does not accept; here only the moments are forgotten. Avalanche prunes after whole epochs, of which there must be
-    two; here it prunes after a share of the updates. Avalanche's strategy around the plug-in ignores all other
-    plug-ins.
+    - *Frozen weights move.* Only their gradients are set to zero, so weight decay still moves them, and earlier tasks
+      are forgotten. Here the frozen weights are put back after each step, which also holds in a pickled copy.
+    - *AdamW raises* `TypeError`, because each experience makes a new optimizer, with arguments that AdamW does not
+      accept. Here the optimizer stays, and only its moments are forgotten.
+    - *Pruning needs at least two epochs*, because it happens only between epochs. Here it happens after a share of the
+      updates, so budgets of any length work, in epochs or iterations.
+    - *The strategy* `PackNet` *ignores all other plug-ins.* Here the plug-in is used without that strategy.
 
     Args:
-        prune_proportion: share of the weights that an experience trains that is pruned, in [0, 1].
-        retrained: share of an experience's updates that come after pruning, in [0, 1].
+        prune_proportion: the share of the weights trained in an experience that is pruned, in [0, 1].
+        retrained: the share of an experience's updates that come after pruning, in [0, 1].
         budget: the budget, in epochs or iterations.
     """
 
@@ -140,7 +158,7 @@ class WorkingPackNet(PackNetPlugin):
         self.retrained = retrained
         self.budget = budget
         self._prune_at = 0
-        self._held: list[tuple[WeightAndBiasPackNetModule, Tensor]] = []
+        self._kept: list[tuple[WeightAndBiasPackNetModule, Tensor]] = []
 
     def before_training(self, *_: object, **__: object) -> None:
         pass
@@ -150,7 +168,7 @@ class WorkingPackNet(PackNetPlugin):
         updates = self.budget.updates(len(strategy.dataloader))
         assert updates is not None
         self._prune_at = max(1, round(updates * (1 - self.retrained)))
-        self._hold(strategy.model)
+        self._keep(strategy.model)
 
     def before_training_epoch(self, *_: object, **__: object) -> None:
         pass
@@ -160,29 +178,31 @@ class WorkingPackNet(PackNetPlugin):
             self._prune(strategy.model)
 
     def after_update(self, *_: object, **__: object) -> None:
-        for layer, weight in self._held:
+        for layer, weight in self._kept:
             trained = layer.wrappee.weight
             trained.data = torch.where(layer.unfrozen_mask, trained.data, weight)
 
     def after_training_exp(self, strategy: SupervisedTemplate, *_: object, **__: object) -> None:
-        if strategy.model.state is PackNetModule.State.TRAINING:  # all updates came before
+        if strategy.model.state is PackNetModule.State.TRAINING:  # no update came after the pruning was due
             self._prune(strategy.model)
-        self._held = []
+        self._kept = []
         strategy.model.freeze_pruned()
 
     def _prune(self, model: WorkingPackNetModel) -> None:
         model.prune(self.share)
-        self._hold(model)
+        self._keep(model)
 
-    def _hold(self, model: WorkingPackNetModel) -> None:
-        self._held = [(layer, layer.wrappee.weight.detach().clone()) for layer in model.packed()]
+    def _keep(self, model: WorkingPackNetModel) -> None:
+        """Remember all weights, so that frozen ones can be put back after each step."""
+        self._kept = [(layer, layer.wrappee.weight.detach().clone()) for layer in model.packed()]
 
 
 class WorkingCWRStar(CWRStarPlugin):
-    """Is CWR* without a bias in its layer, like the authors' networks.
+    """Mends Avalanche's CWR* (`CWRStarPlugin`), which leaves the biases of the classifier behind.
 
-    Fault: Avalanche consolidates weights, but leaves biases as the last experience made them, in favour of its classes.
-    Here biases are zero.
+    The weights of each class are set aside after an experience and averaged over experiences, but the biases stay as
+    the last experience left them, and they favour its classes. Here the biases are zero and are not trained, as in the
+    authors' networks, which have none.
     """
 
     def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Supervised contrastive replay (SCR)."""
+"""Mends supervised contrastive replay (SCR)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ from lifelong.workarounds.rehearsal import SortedSet
 
 
 class WorkingSCR(SCR):
-    """Is supervised contrastive replay whose class means are those of its memory, in the features of the network now.
+    """Mends Avalanche's `SCR`.
 
-    Faults: Avalanche averages each mean half and half with that of the experience before, whose features have moved
-    since. What is left over of the memory goes to classes in the order of a set, which a pickled copy need not keep.
-    The `_criterion` takes views only, and raises an error for the network's answers in evaluation.
+    - *Class means are out of date.* After each experience, the new mean of a class is averaged half and half with the
+      mean before, which was taken in features that have moved since. Here all means are taken anew from the memory, in
+      the features of the network as it is now.
+    - *Resumed runs may differ.* Where the memory does not divide evenly by the classes, the rest goes to classes in the
+      order of a set, which a pickled copy need not keep. Here the set is a `SortedSet`.
+    - *The criterion of training raises in evaluation*: it takes several views of each sample, but evaluation gives it
+      scores. Here the criterion takes both.
 
-    The model's `eval_classifier` must have `forget` and `update`.
+    The model's `eval_classifier` must have the methods `forget` and `update`.
+
+    Args:
+        **parameters: the parameters of `SCR`.
     """
 
     def __init__(self, **parameters: Any) -> None:
@@ -36,7 +43,7 @@ class WorkingSCR(SCR):
 
 
 class _Loss(nn.Module):
-    """Takes the loss of views of samples, of shape (n, views, width), and of scores, of shape (n, classes)."""
+    """Takes one loss for views of samples, of shape (n, views, width), another for scores, of shape (n, classes)."""
 
     def __init__(self, of_views: nn.Module, of_scores: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Evaluators that are not wanted, and evaluations that change the strategy."""
+"""Keeps evaluation from changing what is trained, and does without Avalanche's evaluators."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lifelong.seeds import untouched_generators
 
 
 def no_evaluator() -> EvaluationPlugin:
-    """Return an evaluator without metrics.
+    """Return an evaluator without metrics, and without the warning about it.
 
-    Fault: Avalanche warns that it has no loggers, although none was wanted.
+    Avalanche warns that an evaluator has no loggers, even where no logger is wanted. Here that warning is suppressed.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="No loggers specified")
@@ -25,10 +25,9 @@ def no_evaluator() -> EvaluationPlugin:
 
 
 def drop_idle_evaluator(strategy: SupervisedTemplate) -> None:
-    """Take the evaluator out of a strategy where it has nothing to do.
+    """Remove the evaluator of a strategy, if it has neither metrics nor loggers.
 
-    Fault: an evaluator without metrics still builds its result at every callback, which takes 5 to 10 % of the time of
-    a training step of a small network.
+    In Avalanche such an evaluator still builds its result at each callback, which takes 5 to 10 % of a small step.
     """
     evaluator = strategy.evaluator
     if not evaluator.metrics and not evaluator.loggers:
@@ -37,12 +36,17 @@ def drop_idle_evaluator(strategy: SupervisedTemplate) -> None:
 
 @contextmanager
 def unchanged_by_evaluation(strategy: SupervisedTemplate) -> Iterator[None]:
-    """Let a strategy be evaluated within the context, and train on afterwards as if it had not been evaluated.
+    """Return a context in which a strategy can be evaluated without a trace: it trains on as if it had not been.
 
-    Faults: `eval` adapts the network to each experience that it sees, so that heads, classes and columns grow for
-    tasks that have not been trained yet. GDumb adapts its stored initial network there too. The evaluation's loaders
-    draw from the global random generators. A loss is computed for each batch, whether it is wanted or not. Here a copy
-    of the network is evaluated, only that copy may be adapted, the generators are put back, and there is no loss.
+    - *Evaluation changes the network.* In Avalanche, `eval` adapts the network to each experience that it sees, so that
+      heads, classes and columns grow for tasks that have not been trained yet. `GDumbPlugin` also adapts the initial
+      network that it stores. Here a copy of the network is evaluated, and nothing but that copy is adapted.
+    - *Evaluation changes the training after it*, because its loaders draw from the global random generators. Here the
+      generators are put back.
+    - *Evaluation computes a loss for each batch*, even if nobody asks for one. Here no loss is computed.
+
+    Args:
+        strategy: the strategy to evaluate; its network, its adaptation and its criterion are put back at the end.
     """
     model, adapt = strategy.model, strategy.model_adaptation
 

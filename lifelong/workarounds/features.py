@@ -1,4 +1,4 @@
-"""Replay of features, and distillation of features."""
+"""Mends the replay of features, and feature distillation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ from lifelong.workarounds.rehearsal import SortedSet
 
 
 class WorkingFeatureReplay(FeatureReplay):
-    """Is feature replay whose losses are as the paper describes, and which can be copied, pickled and evaluated.
+    """Mends Avalanche's `FeatureReplay`.
 
-    Faults: new samples compete with old classes too, because the mask of the asymmetric loss, which should prevent
-    this, covers all classes seen. An evaluation draws from the memory, so that the training after it sees other
-    batches. The memory's loader is a running generator, which cannot be pickled, and gives nothing where the memory is
-    smaller than a batch. The network keeps its last features together with their graph, so that it cannot be copied.
-    What is left over of the memory goes to classes in the order of a set, which a pickled copy need not keep.
+    - *New samples push old classes down.* The asymmetric loss is meant to compare new samples with the classes of their
+      own experience only, but its mask lets in all classes seen so far. Here it lets in the experience's own classes.
+    - *Evaluation changes the training after it*, because it draws batches from the memory. Here only training draws.
+    - *The strategy cannot be pickled*, because the memory's loader is a running generator. If the memory is smaller
+      than a batch, that loader also yields nothing, and training never ends. Here batches are drawn from tensors.
+    - *The network cannot be copied*, because it keeps its last features with their graph. Here copies leave them out.
+    - *Resumed runs may differ.* Where the memory does not divide evenly by the classes, the rest goes to classes in the
+      order of a set, which a pickled copy need not keep. Here the set is a `SortedSet`.
+
+    Args:
+        **parameters: the parameters of `FeatureReplay`.
     """
 
     def __init__(self, **parameters: Any) -> None:
@@ -40,7 +46,12 @@ class WorkingFeatureReplay(FeatureReplay):
         self._memory = features.to(self.device), labels.to(self.device)
 
     def criterion(self, **_: Any) -> Tensor:
-        """Return the loss of the current batch; in training, half is asymmetric, half is the classifier's alone."""
+        """Return the loss of the current batch, a scalar.
+
+        In the first experience and in evaluation it is the plain loss. Later, half of it is the asymmetric loss of the
+        new samples. The other half trains the classifier alone, on stored features and on new ones; after k experiences
+        the new ones have the share 1 / (k + 1).
+        """
         if self._memory is None or not self.is_training:
             plain: Tensor = self._criterion(self.mb_output, self.mb_y)
             return plain
@@ -53,7 +64,7 @@ class WorkingFeatureReplay(FeatureReplay):
         return 0.5 * self._asymmetric() + 0.5 * balanced
 
     def _asymmetric(self) -> Tensor:
-        """Return the cross-entropy of the new samples among the classes of their experience."""
+        """Return the cross-entropy of the new samples among the classes of their experience, a scalar."""
         absent = torch.ones(self.mb_output.shape[1], dtype=torch.bool, device=self.device)
         absent[sorted(self.experience.classes_in_this_experience)] = False
         return cross_entropy(self.mb_output.masked_fill(absent, -torch.inf), self.mb_y)
@@ -67,9 +78,10 @@ class _PassingFeatures(FeatureExtractorModel):
 
 
 class WorkingFeatureDistillation(FeatureDistillationPlugin):
-    """Is feature distillation whose teacher does not change.
+    """Mends Avalanche's feature distillation (`FeatureDistillationPlugin`), whose teacher changes.
 
-    Fault: the teacher stays in training mode, so that its dropout is drawn and its batch statistics follow new data.
+    The teacher is a copy of the network that stays in training mode, so that its dropout is drawn for each batch, and
+    the statistics of its batch normalisation follow new data. Here the teacher is in eval mode, and is not trained.
     """
 
     def after_training_exp(self, strategy: SupervisedTemplate, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Asymmetric metric learning (ER-AML): the loss moves new samples' features to their class and away from others."""
+"""Mends asymmetric metric learning (ER-AML)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,20 @@ from lifelong.data.drawing import Draws
 
 
 class WorkingERAML(ER_AML):
-    """Is ER-AML that draws from small memories too, and can be pickled between experiences.
+    """Mends Avalanche's `ER_AML`, which moves the features of new samples to their class and away from others.
 
-    Faults: Avalanche draws positives and negatives in whole batches of one class, and the draw never ends where the
-    memory has fewer samples of that class than a batch. The loaders are running generators, which cannot be pickled.
-    Without task labels, negatives come from all classes. In the paper they come from the classes of the current
-    experience; here they do too, unless it has only one class.
+    - *Training may never end.* Samples to compare with are drawn in full batches of one class. If the memory has fewer
+      samples of a class than a batch, the loader searches for one for ever. Here the draw takes what there is.
+    - *The strategy cannot be pickled*, because its loaders are running generators. Here they are objects without any
+      running state (`lifelong.data.drawing.Draws`).
+    - *Negatives come from all classes seen* where there are no task labels. In the paper they come from the classes of
+      the current experience. Here they do too, unless the experience has only one class.
+
+    Args:
+        feature_extractor: maps samples to features.
+        temp: the temperature of the similarities, above 0.
+        base_temp: scales the loss of the new samples by temp / base_temp.
+        **others: the other parameters of `ER_AML`.
     """
 
     replay_loader: Any
@@ -41,15 +49,18 @@ class WorkingERAML(ER_AML):
 
 
 class WorkingAML(AMLCriterion):
-    """Is the loss of ER-AML: new samples are contrasted, recalled ones are classified.
+    """Mends the loss of ER-AML (`AMLCriterion`): new samples are contrasted, recalled ones are classified.
 
-    Faults: Avalanche takes the largest similarity of each anchor, and the sum over what it is compared with, from the
-    columns of the other anchors. The loss of a batch with nothing to draw raises an error.
+    - *The softmax mixes anchors up.* The similarity of anchor i and sample j is normalised by the maximum and the sum
+      of anchor j, because a row is subtracted where a column is needed. So the loss of one new sample depends on the
+      others. Here each anchor is normalised by its own maximum and sum.
+    - *A batch with no positive or no negative to draw raises* `RuntimeError`. Here `WorkingERAML` offers samples of at
+      least two classes.
 
     Args:
         feature_extractor: maps samples to features.
-        temp: temperature of the similarities.
-        base_temp: what scales the loss, which is multiplied by temp / base_temp.
+        temp: the temperature of the similarities, above 0.
+        base_temp: scales the contrastive loss by temp / base_temp.
     """
 
     def __init__(self, feature_extractor: torch.nn.Module, temp: float, base_temp: float) -> None:
@@ -67,6 +78,7 @@ class WorkingAML(AMLCriterion):
         del task_in  # the loss is the same with task labels
         x, y, _ = pos_neg_replay
         same = target_in[:, None] == y
+        # for each new sample one of its class, then for each one of another class
         drawn = torch.cat([torch.multinomial(able.float(), 1)[:, 0] for able in (same, ~same)])
         anchors = normalize(self.feature_extractor(input_in))
         others = normalize(self.feature_extractor(x[drawn]))
@@ -74,13 +86,17 @@ class WorkingAML(AMLCriterion):
         return metric + cross_entropy(output_buffer, target_buffer)
 
     def contrast(self, anchors: Tensor, others: Tensor, anchor_labels: Tensor, labels: Tensor) -> Tensor:
-        """Return the supervised contrastive loss (Khosla et al. 2020), a scalar.
+        """Return the supervised contrastive loss (Khosla et al. 2020, arXiv:2004.11362, equation 2), a scalar.
+
+        With anchors a, the others o, and P(a) those of the others that are of the anchor's class, the loss is
+        the mean over a of -(temp / base_temp) mean_{p in P(a)} ln(exp(a p / temp) / sum_o exp(a o / temp)).
 
         Args:
-            anchors: features of shape (n, width).
-            others: features that they are compared with, of shape (m, width); each anchor has one of its class.
-            anchor_labels: classes of the anchors, of shape (n,).
-            labels: classes of the others, of shape (m,).
+            anchors: features of length 1, of shape (n, width).
+            others: the features that they are compared with, of length 1 and shape (m, width). There must be one of
+                each anchor's class.
+            anchor_labels: the classes of the anchors, int64, of shape (n,).
+            labels: the classes of the others, int64, of shape (m,).
         """
         likely = (anchors @ others.T / self.temp).log_softmax(dim=1)
         same = (anchor_labels[:, None] == labels).to(likely.dtype)

@@ -1,4 +1,4 @@
-"""Gradients that are projected, so that they do not conflict with those of a memory (GEM, A-GEM)."""
+"""Mends strategies that project gradients so that they do not conflict with those of a memory (GEM and A-GEM)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 RIDGE = 1e-3
-"""Added to the diagonal of the dual problem's matrix, as in the authors' code."""
+"""What is added to the diagonal of the dual problem's matrix, as in the code of GEM's authors."""
 
 
 class WorkingAGEM(AGEMPlugin):
-    """Is A-GEM that draws its memory at random, in batches of one size, and can be pickled between experiences.
+    """Mends Avalanche's A-GEM (`AGEMPlugin`).
 
-    Faults: Avalanche reads its memory in one fixed order, with a short batch at the end of each round; the paper draws
-    at random. It raises an error when there are more experiences than samples in a batch. It keeps a running generator,
-    which cannot be pickled. Here the generator is made anew after each experience and not started before the next, so
-    that a pickled copy can make a new one and goes on with the same batches.
+    - *The memory is read in one fixed order*, with a short batch at the end of each round, where the paper draws at
+      random. Here each round is shuffled, and all batches have the same size.
+    - *More experiences than samples in a batch raise* `ValueError`, because the batch is divided among the experiences.
+      Here each experience gives at least one sample, and the batch is as large as that needs.
+    - *The strategy cannot be pickled between experiences*, because it keeps a generator. That generator is made after
+      each experience, and is started in the next one. So here a copy makes another, and draws the same batches.
     """
 
     def update_memory(self, dataset: Any, num_workers: int = 0, **kwargs: Any) -> None:
@@ -42,16 +44,21 @@ class WorkingAGEM(AGEMPlugin):
 
 
 class WorkingGEM(GEMPlugin):
-    """Is GEM that solves its quadratic programme with what is installed.
+    """Mends Avalanche's GEM (`GEMPlugin`), which needs a solver that is not installed.
 
-    Fault: the solver is hard-coded to be quadprog, which avalanche-lib does not install.
+    The solver is hard-coded to be quadprog, which avalanche-lib does not install: training raises `SolverNotFound` at
+    the first gradient that conflicts with a memory. Here the quadratic programme is solved with SciPy (see
+    `dual_weights`).
     """
 
     def solve_quadprog(self, g: Tensor) -> Tensor:
-        """Return the gradient plus the least sum of memory gradients with which it conflicts with none.
+        """Return the gradient plus the smallest sum of memory gradients that ends its conflicts with all of them.
 
         Args:
             g: the gradient, of shape (parameters,).
+
+        Returns:
+            The projected gradient, of the same shape and type.
         """
         memories = self.G.detach().cpu().double().numpy()
         gradient = g.detach().cpu().double().numpy()
@@ -62,16 +69,21 @@ class WorkingGEM(GEMPlugin):
 def dual_weights(memories: np.ndarray, gradient: np.ndarray, least: float) -> np.ndarray:
     """Return the v >= `least` that minimises v'Pv / 2 + (Gg)'v, where P = GG' + 0.001 I: the dual of GEM's problem.
 
-    With P = LL' and u = v - least, it is the u >= 0 that minimises |L'u + b|, where Lb = Gg + least P 1: non-negative
-    least squares, which are solved exactly.
+    With P = LL' (Cholesky) and u = v - least, this is the u >= 0 that minimises the norm of L'u + b, where
+    Lb = Gg + least P 1. That is a problem of non-negative least squares, which is solved exactly.
+
+    The problem is from Lopez-Paz & Ranzato 2017 (GEM), arXiv:1706.08840; the ridge of 0.001 is from the authors' code.
+
+    >>> dual_weights(np.array([[1.0, 0.0]]), np.array([-2.002, 1.0]), 0.0).round(6).tolist()
+    [2.0]
 
     Args:
-        memories: G, with one gradient in each row, of shape (experiences, parameters).
-        gradient: g, of shape (parameters,).
-        least: the least weight, the paper's gamma.
+        memories: G, the gradients on the memories, of shape (experiences, parameters).
+        gradient: g, the gradient of the current batch, of shape (parameters,).
+        least: the least weight, at least 0; the paper's gamma.
 
     Returns:
-        Weights of shape (experiences,).
+        The weights v, of shape (experiences,).
     """
     P = memories @ memories.T + RIDGE * np.eye(len(memories))
     L = cholesky(P, lower=True)

@@ -1,4 +1,4 @@
-"""A loss on prototypes (CoPE)."""
+"""Mends the pseudo-prototypical proxy loss (PPP loss) of continual prototype evolution (CoPE)."""
 
 from __future__ import annotations
 
@@ -11,27 +11,33 @@ from torch.nn.functional import logsigmoid
 
 
 class WorkingPPPloss(PPPloss):
-    """Is the pseudo-prototypical proxy loss, finite for any batch, and computed for all its classes at once.
+    """Mends Avalanche's `PPPloss`, which may be infinite.
 
-    Faults: Avalanche takes the logarithm of one minus a probability. That probability rounds to one where a sample lies
-    close to another class's prototype and far from its own, which happens in few dimensions. Then the loss is infinite,
-    and weights become NaN. Avalanche also goes through the classes of a batch one by one. Here all is computed at once,
-    with logarithms of probabilities.
+    The loss takes the logarithm of one minus a probability. The probability rounds to one if a sample is close to the
+    prototype of another class and far from its own, which happens where features have few dimensions. Then the loss is
+    infinite, and the weights become NaN. Avalanche also goes through the classes of a batch one by one. Here everything
+    is computed with logarithms of probabilities, for all classes at once, and the loss is finite for any batch.
 
-    With a the prototype p_c or a sample of class c, and x a sample of any class, both of length 1, and temperature T,
+    Let a be the prototype p_c of class c or a sample of it, x a sample of any class, both of length 1, and T the
+    temperature. Then the probability that x belongs to c, seen from a, is::
 
         P(c | x; a) = exp(a x / T) / (exp(a x / T) + sum_{k != c} exp(p_k x / T))
 
-    The loss of the batch is the sum, over its number of samples, of
+    The loss of a batch is the sum of these terms, divided by the number of samples::
 
         - ln mean_a P(c | x; a)                        for each x of class c, over p_c and the other samples of c
         - ln (1 - (P(c | x; p_c) + P(c | x; a)) / 2)   for each x that is not of class c, and each sample a that is
 
-    (De Lange & Tuytelaars 2021, arXiv:2009.00919; gradients flow through x alone).
+    Gradients flow through x alone. The source is De Lange & Tuytelaars 2021, arXiv:2009.00919.
     """
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the loss of samples x, of shape (n, dimensions) and length 1, whose classes y all have prototypes."""
+        """Return the loss of a batch, a scalar.
+
+        Args:
+            x: features of length 1, of shape (n, dimensions).
+            y: their classes, int64, of shape (n,); each must have a prototype.
+        """
         x = x.flatten(1)
         classes = sorted(self.p_mem)
         prototypes = torch.cat([self.p_mem[c] for c in classes]).to(x.device).detach()
@@ -50,7 +56,7 @@ class WorkingPPPloss(PPPloss):
 
 
 def _log_sum_of_others(similarities: Tensor) -> Tensor:
-    """Return for each row the logarithm of the sum of the exponentials of all other rows, of shape (rows, n)."""
+    """Return ln sum_{k != r} exp(s_k) for each row r of similarities s, of shape (rows, n)."""
     rows = len(similarities)
     lowest = torch.finfo(similarities.dtype).min  # not -inf: with a single row its gradient would be NaN
     own = torch.eye(rows, dtype=torch.bool, device=similarities.device)[:, :, None]

@@ -1,4 +1,4 @@
-"""Memories for replay, and batches from several experiences."""
+"""Mends memories for replay, and batches that come from several tasks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ from lifelong.data.resident import BatchReader, rows_of
 
 
 def mix_tasks(strategy: SupervisedTemplate) -> SupervisedTemplate:
-    """Let each batch be drawn from all tasks together.
+    """Let a strategy draw each batch at random from all samples that it trains on, whatever their tasks.
 
-    Fault: in Avalanche every batch has an equal share of every task by default, so that a network cannot be trained at
-    once on more tasks than a batch has samples.
+    By default, Avalanche gives every task an equal share of every batch. If there are more tasks than a batch has
+    samples, for example when joint training has all tasks at once, training raises `AssertionError`.
+
+    Args:
+        strategy: the strategy; its training loader is replaced.
+
+    Returns:
+        The same strategy.
     """
     strategy.make_train_dataloader = partial(_shuffled_loader, strategy)
     return strategy
@@ -30,10 +36,14 @@ def _shuffled_loader(strategy: SupervisedTemplate, **_: object) -> None:
 
 
 class SortedSet(set[int]):
-    """Is a set that is walked in ascending order.
+    """Goes through its members in ascending order.
 
-    Fault: in Avalanche the order of a set decides which classes get what is left over of a memory, and a pickled copy
-    need not keep that order.
+    Avalanche's memories hold the classes seen so far in a set. Where a memory does not divide evenly by the classes,
+    the order of the set decides which classes get one sample more. A pickled copy need not keep that order, so that a
+    run that is resumed may go on with other samples. With this set in its place, the order is always the same.
+
+    >>> list(SortedSet([300, 2, 41]))
+    [2, 41, 300]
     """
 
     def __iter__(self) -> Iterator[int]:
@@ -41,9 +51,14 @@ class SortedSet(set[int]):
 
 
 class FastLogitsBuffer(ClassBalancedBufferWithLogits):
-    """Is a memory with logits that is read by the batch.
+    """Mends the memory of DER (`ClassBalancedBufferWithLogits`), which is slow to read.
 
-    Fault: Avalanche's memory is a dataset of another type than what was put into it, and is read sample by sample.
+    The samples are put into a data set of another type than the one they came from, and are then read one by one, even
+    where they lie in one tensor. Here a memory whose samples are resident tensors is read by the batch. Its set of
+    classes is a `SortedSet`.
+
+    Args:
+        max_size: the capacity of the memory, in samples.
     """
 
     def __init__(self, max_size: int) -> None:
@@ -52,6 +67,7 @@ class FastLogitsBuffer(ClassBalancedBufferWithLogits):
 
     @property
     def buffer(self) -> Any:
+        """Return the memory as a data set of samples, labels, task labels and logits."""
         buffer = super().buffer
         rows = rows_of(buffer) if len(buffer) else None
         return BatchReader(rows) if rows is not None else buffer

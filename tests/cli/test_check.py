@@ -30,7 +30,7 @@ SHORT = ("--scenario", "toy", "--set", "budget.epochs=4")
 def test_what_passes_is_a_table_of_ticks(ask: Ask) -> None:
     answer = ask("check", "naive", "ewc", "naive", "--set", "ewc.ewc_lambda=0.5", *SHORT)
     assert answer.code == 0
-    assert answer.out.count("✓") == 24
+    assert answer.out.count("✓") == 26
     assert "✗" not in answer.out
     assert "ewc on toy" in answer.err
     assert "nothing fails" in answer.err

@@ -98,7 +98,7 @@ def test_what_is_said_of_a_study_is_checked(ask: Ask, tmp_path: Path) -> None:
     [
         (
             "tune b.toml --strategy replay",
-            "board b leaves nothing of replay to choose; write what it may be on the board, such as",
+            "board b leaves nothing of replay to choose; write what it may be on the board, for example",
         ),
         ("tune b.toml --seeds 0-3", "--seeds: 0 is one of the board's own seeds, which the results have; take others"),
         ("tune b.toml --strategy ewcc", "no strategy 'ewcc'; did you mean 'ewc'?"),

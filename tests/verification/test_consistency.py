@@ -57,7 +57,7 @@ def test_what_runs_leave_holds(sound: Make, grown: Content) -> None:
 
 @pytest.mark.parametrize("board", ["digits-v1", "mnist-v1"])
 def test_what_is_published_holds(board: str) -> None:
-    records = [found.record for found in records_in(board_file(board).parent / "results" / f"{board}.jsonl.gz")]
+    records = [located.record for located in records_in(board_file(board).parent / "results" / f"{board}.jsonl.gz")]
     assert len(records) > 400
     for record in records:
         assert record is not None

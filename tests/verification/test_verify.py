@@ -116,7 +116,9 @@ def test_data_drawn_by_the_seed(everything: Path, sound: Make) -> None:
     write(everything, *(made_of(strategy, seed, f"0{seed}") for strategy in strategies for seed in (0, 1)))
     found = verify(everything)
     assert said(found) == []
-    assert "data: toy-v1 · toy: each seed has data of its own, as in a scenario that draws them" in said(found, "note")
+    assert "data: toy-v1 · toy: each seed has data of its own, which fits a scenario that draws its data" in said(
+        found, "note"
+    )
     write(everything, made_of("replay", 1, "ab"))
     (only,) = said(verify(everything))
     assert only.endswith("made of the data abababababab, and most others of the data 010101010101")
