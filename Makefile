@@ -11,7 +11,7 @@ DEMO ?= replay ewc er-ace dropin dropin-replay thaw sleep-consolidation continua
 
 # Test processes; each loads torch and Avalanche, and computes on one thread, as a run does.
 JOBS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 # Where `make docs-serve` shows the documentation.
 PORT ?= 8000

@@ -7,12 +7,16 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import SimpleNamespace, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le
 
 from lifelong.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Count = Annotated[int, Ge(1)]
 """A whole number that is at least one, such as a number of samples."""
@@ -40,6 +44,12 @@ class Parameter:
         """The annotation as a person would write it: `float`, `Literal['a', 'b']`, `int >= 1 | None`."""
         return _written(self.annotation)
 
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(self.annotation)
+
     def check(self, owner: str, value: Any) -> Any:
         """Return a value converted to the parameter's type.
 
@@ -50,10 +60,10 @@ class Parameter:
         Raises:
             UsageError: if the value is not of that type, or is infinite or NaN.
         """
-        from pydantic import TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
         try:
-            checked = TypeAdapter(self.annotation).validate_python(value)
+            checked = self._adapter.validate_python(value)
             json.dumps(checked, allow_nan=False, default=str)
         except ValidationError as error:
             reason = "; ".join(detail["msg"] for detail in error.errors())

@@ -198,6 +198,12 @@ def boards() -> dict[str, Path]:
     Raises:
         UsageError: if an entry point does not load or names no file.
     """
+    return dict(_installed_boards())
+
+
+@cache
+def _installed_boards() -> dict[str, Path]:
+    """Look for the boards once, because a search through all installed distributions takes milliseconds."""
     folder = Path(str(files("lifelong.leaderboards")))
     boards = {file.stem: file for file in sorted(folder.glob("*.toml"))}
     for point in entry_points(group="lifelong.boards"):

@@ -28,8 +28,10 @@ def distribution(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
     monkeypatch.setattr(registry, "entry_points", points)
     registry._installed.cache_clear()
+    registry._installed_boards.cache_clear()
     yield theirs
     registry._installed.cache_clear()
+    registry._installed_boards.cache_clear()
 
 
 def test_what_comes_along() -> None:

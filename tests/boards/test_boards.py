@@ -31,7 +31,7 @@ def noise(name: images.Name, device: str | torch.device) -> ImageData:
 
     def read(train: bool) -> Samples:
         random = np.random.default_rng(train)
-        y = torch.arange(classes).repeat(1300 // classes if train else 2)
+        y = torch.arange(classes).repeat(500 // classes if train else 2)
         x = torch.from_numpy(random.integers(0, 256, (len(y), channels, side, side), np.uint8))
         return Samples(x, y)
 

@@ -40,7 +40,7 @@ class Command:
 
     def __call__(self, *arguments: str | Path, **environment: str) -> Answer:
         process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=200)
+        out, err = process.communicate()
         return Answer(process.returncode, out, err)
 
     def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:

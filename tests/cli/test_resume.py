@@ -147,7 +147,7 @@ def test_the_command_killed_then_interrupted_then_run_again_loses_nothing(
     assert "\x1b[?25h" in screen  # the cursor is back
 
     (command.folder / "held").unlink()
-    finished = command(*arguments, "--wandb", "off")
+    finished = ask(*arguments, "--wandb", "off")
     assert finished.code == 0, finished.err
     assert all(path.read_bytes() == content for path, content in first.items())
     whole = ask("run", file, "--out", "whole", "--wandb", "off", "--workers", "1")
