@@ -21,6 +21,8 @@ from lifelong.training.prepare import build_benchmark, prepare
 
 FORMATS = {"CIFAR10": (3, 32, 10), "CIFAR100": (3, 32, 100)}
 ITERATIONS = 2
+IMAGES = 700
+"""Enough that each experience holds a batch: of 128 samples where it has two of ten classes."""
 LONG = {"drift-v1": ("drift-mnist.steps=2500", "drift-mnist.test_samples=20")}
 """Streams whose length is not told by a budget."""
 
@@ -31,7 +33,7 @@ def noise(name: images.Name, device: str | torch.device) -> ImageData:
 
     def read(train: bool) -> Samples:
         random = np.random.default_rng(train)
-        y = torch.arange(classes).repeat(500 // classes if train else 2)
+        y = torch.arange(classes).repeat(IMAGES // classes if train else 2)
         x = torch.from_numpy(random.integers(0, 256, (len(y), channels, side, side), np.uint8))
         return Samples(x, y)
 
