@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from avalanche.benchmarks import CLScenario
 from avalanche.training.templates import SupervisedTemplate
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from lifelong.contracts import Context, Scenario, Strategy
 from lifelong.data.resident import images_of
@@ -25,7 +27,7 @@ from lifelong.models.criteria import CRITERIA
 from lifelong.plasticity.inputs import example_inputs
 from lifelong.records.spec import Budget, Spec
 from lifelong.registry import scenarios, strategies
-from lifelong.seeds import seed_everything
+from lifelong.seeds import seed_everything, untouched_generators
 from lifelong.training.dry_run import DryRun
 from lifelong.training.setup import Setup, make_optimizer
 
@@ -169,12 +171,6 @@ def _check_streams(benchmark: CLScenario, name: str) -> None:
 
 
 def _check_batch_size(benchmark: CLScenario, name: str, batch_size: int) -> None:
-    trainings = [len(experience.dataset) for experience in benchmark.train_stream]
-    if batch_size > min(trainings):
-        raise UsageError(
-            f"budget.batch_size = {batch_size} is more than the {min(trainings)} samples of "
-            f"experience {trainings.index(min(trainings)) + 1} of {name}"
-        )
     drifts_counted_in = getattr(benchmark, "batch_size", batch_size)
     if drifts_counted_in != batch_size:
         raise UsageError(
@@ -200,10 +196,42 @@ def prepare(spec: Spec, scenario: Scenario, entry: Strategy, benchmark: CLScenar
         UsageError: if the model or the strategy refuses its parameters.
     """
     setup = _setup(spec, scenario, benchmark, device)
+    _check_last_batches(setup, benchmark, scenario.name)
     build = partial(_build_other, spec, scenario, benchmark, device)
     setup.dry_run = DryRun(build, benchmark.train_stream, scenario.ordered)
     strategy = setup.build(entry, spec.strategy.parameters)
     return Prepared(benchmark, strategy, partial(_begin, setup, spec.seed))
+
+
+def _check_last_batches(setup: Setup, benchmark: CLScenario, name: str) -> None:
+    """Refuse batches of one sample where the network cannot be trained on one, because it normalises over the batch."""
+    batch_size = setup.budget.batch_size
+    samples = [len(experience.dataset) for experience in benchmark.train_stream]
+    alone = [number for number, count in enumerate(samples, start=1) if _leaves_one(count, batch_size)]
+    if not alone or not any(isinstance(module, _BatchNorm) for module in setup.model.modules()):
+        return
+    if not _trains_on_one(setup):
+        sizes = range(batch_size + 1, max(samples) + 1)
+        better = next((size for size in sizes if not any(_leaves_one(count, size) for count in samples)), None)
+        mend = f"set budget.batch_size = {better}" if better else "choose another network"
+        raise UsageError(
+            f"{name}: in batches of {batch_size} one of the {samples[alone[0] - 1]} samples of experience {alone[0]} "
+            f"is alone in its batch, and the network normalises over the batch: {mend}"
+        )
+
+
+def _leaves_one(samples: int, batch_size: int) -> bool:
+    return samples == 1 or batch_size == 1 or samples % batch_size == 1
+
+
+def _trains_on_one(setup: Setup) -> bool:
+    network = deepcopy(setup.model).train()
+    with torch.no_grad(), untouched_generators():
+        try:
+            network(*(given[:1] if isinstance(given, torch.Tensor) else given for given in setup.inputs))
+        except ValueError:  # torch: expected more than 1 value per channel when training
+            return False
+    return True
 
 
 def _setup(spec: Spec, scenario: Scenario, benchmark: CLScenario, device: str) -> Setup:

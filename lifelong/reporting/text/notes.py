@@ -9,6 +9,8 @@ from lifelong.reporting.statistics.standings import Table
 from lifelong.reporting.text.words import heading
 
 INTERVAL = "95 % bootstrap interval over seeds"
+FAILED = "†"
+"""What stands beside a rank that rests on a part of the runs, because others have failed."""
 OVERALL = (
     "On all scenarios: the mean of the scenarios' means; interquartile mean: of the middle half of all runs. Seeds are "
     "resampled within scenarios."
@@ -17,7 +19,13 @@ OVERALL = (
 
 def notes(table: Table, metrics: Sequence[str]) -> list[str]:
     """Return what a reader has to know before trusting the ranks, a sentence each."""
-    return [*_other_ranking(table, metrics), *_few_seeds(table), *_incomplete(table), *_impossible(table)]
+    return [
+        *_other_ranking(table, metrics),
+        *_few_seeds(table),
+        *_failed(table),
+        *_incomplete(table),
+        *_impossible(table),
+    ]
 
 
 def _other_ranking(table: Table, metrics: Sequence[str]) -> list[str]:
@@ -37,6 +45,12 @@ def _few_seeds(table: Table) -> list[str]:
     if any(row.enough for row in ranked):
         return ["Some rows rest on few seeds (see cells): their intervals are too narrow, their ranks rough."]
     return ["This ranking rests on few seeds (see cells): intervals are too narrow, and ranks rough."]
+
+
+def _failed(table: Table) -> list[str]:
+    if not any(row.failures and row.rank is not None for row in table.rows):
+        return []
+    return [f"{FAILED} Some of its runs have failed: its rank and its numbers rest on the others alone."]
 
 
 def _incomplete(table: Table) -> list[str]:

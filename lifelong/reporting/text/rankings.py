@@ -10,7 +10,7 @@ from lifelong.records.bounds import plain
 from lifelong.records.metrics import RANKING, RUN_METRICS
 from lifelong.reporting.statistics.standings import Row as Standing
 from lifelong.reporting.statistics.standings import Table as Ranking
-from lifelong.reporting.text.notes import INTERVAL, legend, notes
+from lifelong.reporting.text.notes import FAILED, INTERVAL, legend, notes
 from lifelong.reporting.text.table import NONE, Cell, Column, Report, Row, Table
 from lifelong.reporting.text.words import arrow, heading, written
 
@@ -61,8 +61,9 @@ def _table(ranking: Ranking, metrics: Sequence[str]) -> Table:
 
 
 def _ranks(ranking: Ranking, place: int) -> list[str]:
-    ranks = [list(row.ranks.values())[place] for row in ranking.rows]
-    return [NONE if rank is None else str(rank) for rank in ranks]
+    """Return the ranks; one that rests on the runs that did not fail has a mark."""
+    ranks = [(list(row.ranks.values())[place], row.failures) for row in ranking.rows]
+    return [NONE if rank is None else f"{rank}{FAILED if failures else ''}" for rank, failures in ranks]
 
 
 def _names(ranking: Ranking) -> list[str]:

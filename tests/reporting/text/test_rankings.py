@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -138,6 +139,17 @@ def test_who_cannot_take_part_is_told_with_the_reason():
 def test_a_mean_over_fewer_seeds_than_the_row_has_says_so():
     found = render([table(row(n=3, average_accuracy=Interval(0.5, 0.4, 0.6, 2)))], "md", ALL[:1])
     assert "| 0.500 [0.400, 0.600] (n = 2) | 3/5 |" in found
+
+
+def test_a_rank_that_rests_on_a_part_of_the_runs_has_a_mark():
+    told = "† Some of its runs have failed: its rank and its numbers rest on the others alone."
+    for form in ("terminal", "md"):
+        tables = [table(row("ewc", 1, 4, failures=1), row("si", 2))]
+        found = printed(tables, ALL[:1]) if form == "terminal" else render(tables, form, ALL[:1])
+        assert re.search(r"\b1† +(\| )?ewc", found)
+        assert re.search(r"\b2 +(\| )?si", found)
+        assert told in " ".join(found.split())
+    assert "†" not in render([table(row("ewc"), row("si", None, 0, failures=5))], "md", ALL[:1])
 
 
 def test_markdown_is_a_table_for_all_scenarios_and_for_each(board):
