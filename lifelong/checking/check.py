@@ -25,8 +25,11 @@ from lifelong.checking.repeating import evaluation_changes_nothing, seeds_differ
 from lifelong.checking.subject import SEED, Subject
 from lifelong.checking.training import is_built, is_read, keeps_the_budget, learns, trains
 from lifelong.contracts import Context, Strategy
+from lifelong.errors import UsageError
+from lifelong.registry import scenarios as installed
 from lifelong.registry import strategies
 from lifelong.training.arithmetic import arithmetic
+from lifelong.training.prepare import build_benchmark, check_benchmark
 
 CHECKS: tuple[Check, ...] = (
     is_built,
@@ -45,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
 )
 TOYS = ("toy", "toy-domain", "toy-task")
 DRIFTING = "drift-digits"
+FLOOR = "naive"
 SCENARIOS = (*TOYS, DRIFTING)
 """The smallest scenario of each protocol."""
 EPOCHS = 10
@@ -98,28 +102,54 @@ def check(
 ) -> Iterator[Report]:
     """Check strategies one after the other, and yield a report on each.
 
-    Wrong arguments are refused at once; a strategy is trained when its report is asked for.
+    Wrong arguments are refused at once; a strategy is trained when its report is asked for. A scenario of a user's file
+    is checked for its data too, and tried out with plain fine-tuning where no strategy is given.
 
     Args:
-        references: the strategies, each by its name or as `file.py:name`.
+        references: the strategies, each by its name or as `file.py:name`; scenarios among them take the place of
+            `scenarios`.
         settings: values of parameters, such as `ewc.ewc_lambda=0.4`.
         scenarios: the scenarios, each by its name or as `file.py:name`.
         tell: is called before each check.
         data: the folder of data sets.
 
     Raises:
-        UsageError: if a name or a parameter is wrong, or if nothing that was asked for is possible.
+        UsageError: if a name or a parameter is wrong, if nothing that was asked for is possible, or if a network could
+            not be trained on a scenario's data.
         DataError: if a scenario's data cannot be read.
     """
-    references, scenarios = list(dict.fromkeys(references)), list(dict.fromkeys(scenarios))
+    streams = [reference for reference in dict.fromkeys(references) if _is_scenario(reference)]
+    references = [reference for reference in dict.fromkeys(references) if reference not in streams] or [FLOOR]
+    scenarios = streams or list(dict.fromkeys(scenarios))
     small = {name: values for name, values in _small(settings).items() if name in scenarios}
     board = Board(name="check", scenarios=scenarios, strategies=references, seeds=[SEED], set=small)
     cells = make_plan(board, Wishes(scenarios, references, set=settings), AtHand()).cells
-    for scenario in {cell.scenario.name: cell.scenario for cell in cells}.values():
-        if scenario.check is not None:
-            scenario.check(Context(data=data))
+    for cell in {cell.scenario.name: cell for cell in cells}.values():
+        if cell.scenario.check is not None:
+            cell.scenario.check(Context(data=data))
+        if cell.scenario.file is not None and cell.spec is not None:
+            check_benchmark(build_benchmark(cell.spec, cell.scenario, data, "cpu"), cell.scenario)
     names = [strategies.get(reference).name for reference in references]
     return (_report([cell for cell in cells if cell.strategy.name == name], cells, tell, data) for name in names)
+
+
+def _is_scenario(reference: str) -> bool:
+    """Tell whether a name is a scenario's.
+
+    Raises:
+        UsageError: if it is neither a scenario's nor a strategy's.
+    """
+    try:
+        strategies.get(reference)
+    except UsageError:
+        try:
+            installed.get(reference)
+        except UsageError:
+            pass
+        else:
+            return True
+        raise
+    return False
 
 
 def _small(settings: Sequence[str]) -> dict[str, dict[str, Any]]:

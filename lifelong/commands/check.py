@@ -1,4 +1,4 @@
-"""The command `lifelong check`: a strategy tried out before it stands on a board."""
+"""The command `lifelong check`: a strategy or a scenario tried out before it stands on a board."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 
 def check(
-    names: Annotated[list[str], typer.Argument(metavar="STRATEGY", help="A name, or file.py:name.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="A strategy or a scenario: its name, or file.py:name.")
+    ],
     settings: Sets = None,
     scenario: Scenarios = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Try out a strategy in seconds, before it stands on a board.
+    """Try out a strategy or a scenario in seconds, before it stands on a board.
 
     Does it learn, repeat, resume, and see only what it may? Explains each failure.
     """

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Ask = Callable[..., Any]
 LEAKS = """
 from avalanche.core import SupervisedPlugin
@@ -63,3 +65,83 @@ def test_what_cannot_be_asked_is_refused(ask: Ask) -> None:
         answer = ask("check", *arguments)
         assert (answer.code, answer.out) == (2, "")
         assert told in answer.err
+
+
+STREAM = """
+import torch
+from lifelong import Context, scenario
+from lifelong.data.resident import Images
+from lifelong.data.streams import benchmark_of
+
+
+def stream(labels, noise=0.0):
+    streams = {}
+    for name in ("train", "test"):
+        y = torch.arange(40) % 2
+        x = torch.randn(40, 3, generator=torch.Generator().manual_seed(len(name))) + 3 * y[:, None] + noise
+        images = [Images(x, labels(y + 2 * k), name=f"{name} {k}") for k in range(2)]
+        streams[name] = [(part, list(range(40))) for part in images]
+    return benchmark_of(streams, "")
+
+
+@scenario(protocol="class", input_shape=(3,), budget={"epochs": 2, "batch_size": 8, "lr": 0.1})
+def sound(context: Context):
+    '''Two classes, and two more.'''
+    return stream(lambda y: y)
+
+
+@scenario(protocol="class", input_shape=(3,))
+def words(context: Context):
+    '''Labels that are words.'''
+    return stream(lambda y: ["ab"[i % 2] for i in y.tolist()])
+
+
+@scenario(protocol="class", input_shape=(3,))
+def gaps(context: Context):
+    '''Labels that begin with one.'''
+    return stream(lambda y: y + 1)
+
+
+@scenario(protocol="class", input_shape=(4,))
+def another_shape(context: Context):
+    '''A wrong shape is stated.'''
+    return stream(lambda y: y)
+
+
+@scenario(protocol="class", input_shape=(3,))
+def broken(context: Context):
+    '''It raises.'''
+    return stream(lambda y: y)[7]
+"""
+
+
+def test_a_scenario_is_tried_out_with_plain_fine_tuning(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(STREAM)
+    answer = ask("check", "mine.py:sound", "--json")
+    (told,) = json.loads(answer.out)
+    assert (told["strategy"], answer.code) == ("naive", 0), told
+    assert {result["scenario"] for result in told["results"]} == {"sound"}
+
+
+@pytest.mark.parametrize("command", [("check",), ("run", "board.toml")], ids=["check", "run"])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("words", "the labels of the images 'train 0' are list, and not numbers; number classes from 0"),
+        ("gaps", "gaps: training sets lack the class 0, and the largest is 4: number classes from 0 without gaps"),
+        ("another_shape", "samples have the shape (3,), and the scenario states input_shape=(4,)"),
+        ("broken", "broken cannot be built: TypeError: 'CLScenario' object is not subscriptable (mine.py:45)"),
+    ],
+)
+def test_a_mistake_in_a_scenario_is_told_once(
+    ask: Ask, tmp_path: Path, command: tuple[str, ...], name: str, told: str
+) -> None:
+    (tmp_path / "mine.py").write_text(STREAM)
+    (tmp_path / "board.toml").write_text(
+        f'title = "t"\nscenarios = ["mine.py:{name}"]\nstrategies = ["naive", "replay"]\nseeds = 2\n'
+    )
+    arguments = command if command[0] == "run" else (*command, f"mine.py:{name}")
+    answer = ask(*arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.count(told) == 1, answer.err
+    assert not list(tmp_path.glob("results/*/*/*/*.json"))
