@@ -15,6 +15,10 @@ NEED_BOUNDARIES = {
     *("dropin", "neuroplasticity", "dropin-replay", "dropin-ewc", "fuzzy-neurogenesis", "thaw", "thaw-replay"),
     *("grow-to-skill", "prune-to-skill", "merge-similar", "injure-and-translate", "sleep-consolidation"),
 }
+NEED_CLASSES = {  # their rules read the accuracy, or they store a class
+    *("dropin", "neuroplasticity", "dropin-replay", "dropin-ewc", "fuzzy-neurogenesis", "grow-to-skill"),
+    *("prune-to-skill", "surprise-neurogenesis"),
+}
 BUSY = {
     "dropin": {"tolerance": 10.0, "goal": 1.0},
     "neuroplasticity": {"tolerance": 10.0, "goal": 1.0, "removal": "permanent", "relevance": 0.5, "mature": 1},
@@ -49,6 +53,8 @@ def test_it_runs_and_goes_on_after_a_pickle_as_if_nothing_had_been(trained, even
 
 @pytest.mark.parametrize("name", sorted(TASK_FREE | NEED_BOUNDARIES))
 def test_it_says_what_it_needs(name):
-    assert strategies.get(name).needs == (set() if name in TASK_FREE else {"task boundaries"})
+    boundaries = {"task boundaries"} if name in NEED_BOUNDARIES else set()
+    classes = {"class labels"} if name in NEED_CLASSES else set()
+    assert strategies.get(name).needs == boundaries | classes
     assert strategies.get(name).source
     assert strategies.get(name).refusal(scenarios.get("digits-task")) is None
