@@ -69,7 +69,7 @@ def listen(listener: SupervisedPlugin, strategy: SupervisedTemplate, experiences
 def inspect_strategy(
     strategy: SupervisedTemplate, batch: tuple[Tensor, Tensor, Tensor], born: Mapping[str, Tensor] | None = None
 ) -> Inspection:
-    """Measure a strategy's network on a batch, with the outputs of the strategy's own forward pass.
+    """Measure a strategy's network on a batch; where the strategy has a forward pass of its own, with its outputs.
 
     Args:
         strategy: a strategy that has been trained.
@@ -86,7 +86,8 @@ def inspect_strategy(
             strategy.mbatch = before
         return outputs
 
-    return inspect(strategy.model, x, y, task_labels, strategy._criterion, born, forward)
+    has_own = getattr(strategy.forward, "__func__", None) is not SupervisedTemplate.forward
+    return inspect(strategy.model, x, y, task_labels, strategy._criterion, born, forward if has_own else None)
 
 
 def sample(experiences: Sequence[CLExperience], most: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from avalanche.core import SupervisedPlugin
+from avalanche.training.supervised import Naive
 
 from lifelong.boards.board import load_board
 from lifelong.boards.plan import Wishes, make_plan
@@ -89,6 +90,64 @@ def test_every_part_of_a_record_tells_something(run: Run) -> None:
     newborn = [entry.gradient_norm_newborn is not None for entry in record.learning]
     assert newborn == [False, True, True]
     assert all(entry.online_loss is not None and entry.dormant_units is not None for entry in record.learning)
+
+
+@pytest.mark.parametrize("name", ["toy", "toy-domain", "toy-task"])
+def test_every_reading_is_taken_on_every_protocol(run: Run, naive: Strategy, name: str) -> None:
+    record = run(naive, scenarios.get(name))
+    for entry in record.learning:
+        assert entry.unread is None
+        assert entry.gradient_norm is not None
+        assert entry.effective_rank is not None
+        assert entry.dormant_units is not None
+
+
+class OwnPass(Naive):
+    """Takes the logits out of what the network returns."""
+
+    def forward(self) -> Any:
+        return self.model(self.mb_x)["logits"]
+
+
+class Wrapped(torch.nn.Module):
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"logits": self.network(x)}
+
+
+@strategy(source="for this test")
+def own_pass(setup: Any) -> Any:
+    setup.model = Wrapped(setup.model)
+    return setup.make(OwnPass)
+
+
+def test_a_forward_pass_of_the_strategys_own_is_read(run: Run, naive: Strategy) -> None:
+    own, plain = run(own_pass), run(naive)
+    assert own.accuracy == plain.accuracy
+    for one, other in zip(own.learning, plain.learning, strict=True):
+        assert one.unread is None
+        assert one.gradient_norm == pytest.approx(other.gradient_norm)
+        assert one.effective_rank == pytest.approx(other.effective_rank)
+
+
+@strategy(source="for this test")
+def unreadable(setup: Any) -> Any:
+    trained = setup.naive()
+    setup.model.register_forward_hook(lambda module, _, output: output if module.training else output.detach())
+    return trained
+
+
+def test_a_reading_that_fails_is_null_with_its_reason(run: Run) -> None:
+    record = run(unreadable)
+    assert record.ok
+    for entry in record.learning:
+        assert entry.gradient_norm is None
+        assert entry.unread is not None
+        assert entry.unread["gradient_norm"] == "the loss in eval mode has no gradient"
+        assert entry.effective_rank is not None
 
 
 def test_looking_at_a_run_does_not_change_it(run: Run, naive: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
