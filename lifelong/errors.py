@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from traceback import FrameSummary, extract_tb
 
 
 class LifelongError(Exception):
@@ -46,3 +47,14 @@ def unknown(kind: str, name: str, known: Iterable[str], see: str = "") -> UsageE
     if see:
         message += f" (see {see!r})"
     return UsageError(message)
+
+
+def frame_of(error: BaseException, file: str) -> FrameSummary:
+    """Return where an error was raised: the last line of a file that it passed through, or else the last of all.
+
+    Args:
+        error: an error that was caught.
+        file: the file that a user would look into.
+    """
+    frames = extract_tb(error.__traceback__)
+    return ([frame for frame in frames if frame.filename == file] or list(frames))[-1]

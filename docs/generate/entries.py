@@ -31,7 +31,7 @@ def strategy_pages() -> Iterator[tuple[str, str]]:
             fill(
                 "strategy.md",
                 **_facts(entry),
-                boards=[board.name for board in _boards() if name in map(_name, board.strategies)],
+                boards=[board.name for board in _boards() if name in board.strategies],
                 rows=list(standing.rows_of(name)),
                 claims=list(standing.claims_of(name)),
                 targets=list(standing.targets_of(name)),
@@ -75,7 +75,6 @@ def _facts(entry: Entry) -> dict[str, Any]:
         "description": re.sub(r"^(Raises|Returns):$", r"**\1**", description, flags=re.MULTILINE),
         "code": _code(entry.function),
         "source_file": Path(file).relative_to(ROOT).as_posix() if file else "",
-        "import_name": entry.function.__name__,
     }
 
 
@@ -93,7 +92,3 @@ def _code(function: Callable[..., Any]) -> str:
 @cache
 def _boards() -> list[Board]:
     return [load_board(name) for name in boards()]
-
-
-def _name(reference: str) -> str:
-    return reference.partition(" (")[0]

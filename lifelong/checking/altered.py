@@ -12,7 +12,7 @@ from torch import Tensor
 from lifelong.data.drawing import Reader
 from lifelong.data.images import Samples
 from lifelong.data.resident import Images
-from lifelong.data.streams import Streams, benchmark_of
+from lifelong.data.streams import Streams, benchmark_of, tell_as
 from lifelong.seeds import untouched_generators
 
 Alteration = Callable[[str, list[Samples]], list[Samples]]
@@ -34,10 +34,7 @@ def altered(benchmark: CLScenario, alteration: Alteration, *, task_labels: bool)
             (Images(x, y, name=f"{name}/{index}"), list(range(len(y)))) for index, (x, y) in enumerate(samples)
         ]
     copy = benchmark_of(streams, getattr(benchmark, "data_sha256", ""), task_labels=task_labels)
-    for name, value in vars(benchmark).items():
-        if name not in vars(copy):
-            setattr(copy, name, value)  # what our scenarios add, such as the number of outputs
-    return copy
+    return tell_as(benchmark, copy)
 
 
 def _samples(dataset: Any) -> Samples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
@@ -25,7 +24,7 @@ from lifelong.checking.repeating import evaluation_changes_nothing, seeds_differ
 from lifelong.checking.subject import SEED, Subject
 from lifelong.checking.training import is_built, is_read, keeps_the_budget, learns, trains
 from lifelong.contracts import Context, Strategy
-from lifelong.errors import UsageError
+from lifelong.errors import UsageError, frame_of
 from lifelong.registry import scenarios as installed
 from lifelong.registry import strategies
 from lifelong.training.arithmetic import arithmetic
@@ -198,10 +197,7 @@ def _look(one: Check, subject: Subject) -> Answer:
 
 def _place(error: Exception, strategy: Strategy) -> str:
     """Return where an error was raised: the last line of the strategy's own file, or else of any file."""
-    frames = traceback.extract_tb(error.__traceback__)
-    file = strategy.function.__code__.co_filename
-    own = [frame for frame in frames if frame.filename == file]
-    frame = (own or frames)[-1]
+    frame = frame_of(error, strategy.function.__code__.co_filename)
     return f" ({Path(frame.filename).name}:{frame.lineno}, in {frame.name})"
 
 

@@ -221,6 +221,14 @@ Streams = dict[str, Sequence[tuple[Images | Sequence[Images], Tensor | list[int]
 """For each stream, by name, and each of its experiences: the images, and which rows of them it has."""
 
 
+def tell_as(benchmark: CLScenario, copy: CLScenario) -> CLScenario:
+    """Let a copy of a benchmark tell what the benchmark tells beside its streams, such as the number of outputs."""
+    for name, value in vars(benchmark).items():
+        if name not in vars(copy):
+            setattr(copy, name, value)
+    return copy
+
+
 def benchmark_of(streams: Streams, sha256: str, *, task_labels: bool = False) -> CLScenario:
     """Make an Avalanche benchmark.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from avalanche.benchmarks import CLScenario, benchmark_from_datasets, with_classes_timeline, with_task_labels
 from avalanche.benchmarks.utils.classification_dataset import _make_taskaware_classification_dataset
 
+from lifelong.data.streams import tell_as
+
 
 def with_some_task_label(benchmark: CLScenario) -> CLScenario:
     """Return a benchmark whose samples are (x, y, task label): the same one, or one in which every label is 0.
@@ -19,8 +21,4 @@ def with_some_task_label(benchmark: CLScenario) -> CLScenario:
         name: [_make_taskaware_classification_dataset(experience.dataset, task_labels=0) for experience in stream]
         for name, stream in benchmark.streams.items()
     }
-    labelled = with_task_labels(with_classes_timeline(benchmark_from_datasets(**parts)))
-    for name, value in vars(benchmark).items():
-        if name not in vars(labelled):
-            setattr(labelled, name, value)  # what a scenario tells besides, such as the number of outputs
-    return labelled
+    return tell_as(benchmark, with_task_labels(with_classes_timeline(benchmark_from_datasets(**parts))))

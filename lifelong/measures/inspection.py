@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -246,12 +246,17 @@ def _integration(
         gradient = gradients.get(weight) if isinstance(weight, nn.Parameter) else None
         return None if gradient is None else gradient.square()
 
-    def mean(*, of_newborn: bool) -> float:
+    @cache
+    def norms_and_young() -> tuple[Tensor, Tensor]:
         norms, young = [torch.zeros(0)], [torch.zeros(0, dtype=torch.bool)]
         for layer in layers:
             norms.append(sum_by_unit(network, layer, squares, Role.FAN_IN).sqrt().cpu())
             young.append(newborn.get(layer.name, torch.zeros(layer.units, dtype=torch.bool)).cpu())
-        return float(torch.cat(norms)[torch.cat(young) == of_newborn].mean())
+        return torch.cat(norms), torch.cat(young)
+
+    def mean(*, of_newborn: bool) -> float:
+        norms, young = norms_and_young()
+        return float(norms[young == of_newborn].mean())
 
     return {
         "gradient_norm_newborn": partial(mean, of_newborn=True),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from lifelong.data.resident import images_of
 from lifelong.data.soundness import Expected, check_data
 from lifelong.data.task_labels import with_some_task_label
 from lifelong.data.validation import validating
-from lifelong.errors import LifelongError, UsageError
+from lifelong.errors import LifelongError, UsageError, frame_of
 from lifelong.models import build_model
 from lifelong.models.criteria import CRITERIA
 from lifelong.plasticity.inputs import example_inputs
@@ -136,9 +135,7 @@ def _called(scenario: Scenario, context: Context, parameters: Mapping[str, Any])
     except (LifelongError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        file = scenario.function.__code__.co_filename
-        frame = ([frame for frame in frames if frame.filename == file] or list(frames))[-1]
+        frame = frame_of(error, scenario.function.__code__.co_filename)
         told = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
         raise UsageError(f"{scenario.name} cannot be built: {told}") from error
     if not isinstance(benchmark, CLScenario):
