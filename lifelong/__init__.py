@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lifelong.contracts import Context, Scenario, Strategy, scenario, strategy
     from lifelong.errors import DataError, LifelongError, UsageError
+    from lifelong.models.contract import Model, model
     from lifelong.records.spec import Budget
     from lifelong.training.prepare import load_scenario, load_strategy
     from lifelong.training.setup import Setup
@@ -19,6 +20,7 @@ __all__ = [
     "Context",
     "DataError",
     "LifelongError",
+    "Model",
     "Scenario",
     "Setup",
     "Strategy",
@@ -26,12 +28,14 @@ __all__ = [
     "__version__",
     "load_scenario",
     "load_strategy",
+    "model",
     "scenario",
     "strategy",
 ]
 
 _HOMES = {
     "lifelong.contracts": ("Context", "Scenario", "Strategy", "scenario", "strategy"),
+    "lifelong.models.contract": ("Model", "model"),
     "lifelong.records.spec": ("Budget",),
     "lifelong.errors": ("DataError", "LifelongError", "UsageError"),
     "lifelong.training.prepare": ("load_scenario", "load_strategy"),

@@ -75,9 +75,9 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """The folder or file of `strategies/` or `scenarios/` that it stands in; elsewhere the package it came with."""
+        """The folder or file of its kind's room that it stands in; elsewhere the package that it came with."""
         module = self.function.__module__
-        for room in ("lifelong.strategies.", "lifelong.scenarios."):
+        for room in ("lifelong.strategies.", "lifelong.scenarios.", "lifelong.models.networks."):
             module = module.removeprefix(room)
         return module.partition(".")[0]
 

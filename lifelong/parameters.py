@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace, UnionType
@@ -38,6 +38,8 @@ class Parameter:
     name: str
     annotation: Any
     default: Any
+    explanation: str = ""
+    """What it is, where no docstring tells."""
 
     @property
     def type_name(self) -> str:
@@ -90,12 +92,13 @@ def _hints(function: Callable[..., Any], names: set[str]) -> dict[str, Any]:
     )
 
 
-def parameters_of(function: Callable[..., Any], skip: int = 1) -> dict[str, Parameter]:
+def parameters_of(function: Callable[..., Any], skip: int = 1, given: Collection[str] = ()) -> dict[str, Parameter]:
     """Read the configuration of a function from its signature.
 
     Args:
         function: a strategy, a scenario or a model.
-        skip: how many parameters the suite itself gives; they come first.
+        skip: how many parameters the suite itself gives by position; they come first.
+        given: the names of parameters that the suite gives by name.
 
     Returns:
         Every other parameter by name. Each has a type and a default.
@@ -103,7 +106,8 @@ def parameters_of(function: Callable[..., Any], skip: int = 1) -> dict[str, Para
     Raises:
         UsageError: if a parameter lacks its type or its default.
     """
-    configurable = list(inspect.signature(function).parameters.values())[skip:]
+    asked = list(inspect.signature(function).parameters.values())[skip:]
+    configurable = [parameter for parameter in asked if parameter.name not in given]
     hints = _hints(function, {parameter.name for parameter in configurable})
     parameters = {}
     for parameter in configurable:

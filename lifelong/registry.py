@@ -1,8 +1,8 @@
 """Finds strategies, scenarios and boards by name: built in, from a user's file, or from another distribution.
 
-All three are found in the same way. A name is looked up among the files of the built-in folder, and among the entry
-points of the group (`lifelong.strategies`, `lifelong.scenarios`, `lifelong.boards`). `path/to/mine.py:name` reads a
-user's file.
+All are found in the same way. A name is looked up among the files of the built-in folder, and among the entry points of
+the group (`lifelong.strategies`, `lifelong.scenarios`, `lifelong.boards`). `path/to/mine.py:name` reads a user's file.
+The registry of networks, `lifelong.models.models`, is of the same kind.
 """
 
 from __future__ import annotations
@@ -80,24 +80,26 @@ def _line_in(file: Path, error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Registry(Generic[E]):
-    """The strategies, or the scenarios, by name.
+    """The strategies, the scenarios or the models, by name.
 
     Attributes:
         kind: the class of the entries.
         label: what one of them is called, such as `strategy`.
-        package: the package of the built-in ones, and the group of the entry points.
-        wrap: makes an entry of a plain function in a user's file.
+        group: the group of the entry points.
+        package: the package of the built-in ones.
+        wrap: makes an entry of a plain function in a user's file, or of a class; None if it cannot.
     """
 
     kind: type[E]
     label: str
+    group: str
     package: str
-    wrap: Callable[[Callable[..., Any]], E]
+    wrap: Callable[[Callable[..., Any]], E | None]
 
     @property
     def plural(self) -> str:
         """What several of them are called, such as `strategies`."""
-        return self.package.rpartition(".")[2]
+        return self.group.rpartition(".")[2]
 
     def all(self) -> dict[str, E]:
         """Return every installed entry by name, built in or from an entry point.
@@ -127,11 +129,9 @@ class Registry(Generic[E]):
         module = _load_file(file)
         entries = {entry.name: entry for entry in _entries(module, self.kind)}
         value = getattr(module, name, None) or entries.get(name)
-        if isinstance(value, self.kind):
-            entry = value
-        elif callable(value) and not isinstance(value, type | Entry):
-            entry = self.wrap(value)
-        else:
+        wrapped = self.wrap(value) if callable(value) and not isinstance(value, Entry) else None
+        entry = value if isinstance(value, self.kind) else wrapped
+        if entry is None:
             raise unknown(f"{self.label} in {file.name}", name, entries)
         _ = entry.parameters  # refuses an untyped parameter now, not in a worker
         marked = from_file(entry, file)
@@ -155,7 +155,7 @@ def _installed(registry: Registry[E]) -> dict[str, E]:
     for module in built_in_modules(registry.package):
         for entry in _entries(module, registry.kind):
             add(entry, module.__name__)
-    for point in entry_points(group=registry.package):
+    for point in entry_points(group=registry.group):
         origin = f"the entry point {point.name} = {point.value}"
         try:
             value = point.load()
@@ -177,7 +177,13 @@ def built_in_modules(package: str) -> Iterator[ModuleType]:
             yield importlib.import_module(f"{package}.{module.name}")
 
 
-def _plain_scenario(function: Callable[..., Any]) -> Scenario:
+def _plain_strategy(function: Callable[..., Any]) -> Strategy | None:
+    return None if isinstance(function, type) else Strategy(function, function.__name__)
+
+
+def _plain_scenario(function: Callable[..., Any]) -> Scenario | None:
+    if isinstance(function, type):
+        return None
     raise UsageError(
         f"{function.__name__} is a plain function; a scenario must say its protocol: "
         '@lifelong.scenario(protocol="class")'
@@ -185,9 +191,11 @@ def _plain_scenario(function: Callable[..., Any]) -> Scenario:
 
 
 strategies: Registry[Strategy] = Registry(
-    Strategy, "strategy", "lifelong.strategies", lambda function: Strategy(function, function.__name__)
+    Strategy, "strategy", "lifelong.strategies", "lifelong.strategies", _plain_strategy
 )
-scenarios: Registry[Scenario] = Registry(Scenario, "scenario", "lifelong.scenarios", _plain_scenario)
+scenarios: Registry[Scenario] = Registry(
+    Scenario, "scenario", "lifelong.scenarios", "lifelong.scenarios", _plain_scenario
+)
 
 
 def boards() -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""A page for each strategy and each scenario, and an index of each by family."""
+"""A page for each strategy and each scenario, an index of each by family, and a page of all networks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from generate import standing
 from generate.writing import fill
 from lifelong.boards.board import Board, load_board
 from lifelong.contracts import Entry
+from lifelong.models import models
 from lifelong.registry import boards, scenarios, strategies
 from lifelong.reporting.text.details import SECTION, entry_as_data
 from lifelong.reporting.text.words import grouped
@@ -55,6 +56,11 @@ def scenario_pages() -> Iterator[tuple[str, str]]:
             ),
         )
     yield "scenarios/index.md", _index("scenarios", known)
+
+
+def model_page() -> str:
+    """Return the text of the page of all built-in networks."""
+    return fill("models.md", models=[_facts(entry) for entry in models.all().values()])
 
 
 def _index(kind: str, known: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from generate.asking import ask
 from generate.boards import board_pages, result_files, result_pages
 from generate.commands import command_page
-from generate.entries import scenario_pages, strategy_pages
+from generate.entries import model_page, scenario_pages, strategy_pages
 from generate.faults import fault_page
 from generate.writing import fill
 from lifelong.records.metrics import ALIASES, RUN_METRICS
@@ -26,6 +26,7 @@ def files() -> dict[str, bytes]:
 def _single_pages() -> Iterator[tuple[str, str]]:
     yield "baselines.md", fill("baselines.md", table=ask("baselines", "--format", "md"))
     yield "commands.md", command_page()
+    yield "models.md", model_page()
     yield "metrics.md", fill("metrics.md", metrics=RUN_METRICS.values(), aliases=ALIASES)
     yield "workarounds.md", fault_page()
 

@@ -221,10 +221,21 @@ def _placed(file: Path, content: Mapping[str, Any]) -> dict[str, Any]:
             placed[kind] = _all_beside(file, placed[kind])
     if isinstance(placed.get("on"), dict):
         placed["on"] = {_beside(file, name): _all_beside(file, where) for name, where in placed["on"].items()}
+    for table in (placed.get("model"), *_models_of_scenarios(placed)):
+        if isinstance(table, dict) and "name" in table:
+            table["name"] = _beside(file, table["name"])
     for kind, place in (("claims", _all_beside), ("targets", _target_beside)):
         if isinstance(placed.get(kind), list):
             placed[kind] = [place(file, one) for one in placed[kind]]
     return placed
+
+
+def _models_of_scenarios(content: Mapping[str, Any]) -> list[Any]:
+    """Return the tables `[set.SCENARIO.model]`."""
+    tables = content.get("set")
+    return (
+        [table.get("model") for table in tables.values() if isinstance(table, dict)] if isinstance(tables, dict) else []
+    )
 
 
 def _beside(file: Path, name: Any) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from lifelong.boards.board import MAX_SEED, MAX_SEEDS, Board
-from lifelong.boards.settings import Settings
+from lifelong.boards.settings import Settings, reference_of
 from lifelong.contracts import Entry, Scenario, Strategy
 from lifelong.errors import UsageError
 from lifelong.records.entries import Tuned
@@ -44,8 +44,8 @@ class Cell:
     """None where the cell is impossible."""
     reason: str = ""
     """Why the cell is impossible or has failed."""
-    references: tuple[str, str] = ("", "")
-    """The names, or `file.py:name`, by which a worker finds scenario and strategy."""
+    references: tuple[str, str, str] = ("", "", "")
+    """The names, or `file.py:name`, by which a worker finds scenario, strategy and model."""
     record: Record | None = None
     """None where there is no record."""
     tuned: Tuned | None = None
@@ -177,9 +177,9 @@ def _cell(
     strategy: tuple[str, Strategy],
     seed: int,
 ) -> Cell:
-    references = (_reference(*scenario), _reference(*strategy))
+    references = (reference_of(*scenario), reference_of(*strategy), settings.model(scenario[1]))
     if reason := strategy[1].refusal(scenario[1]):
-        names = (scenario[0], strategy[0])
+        names = (scenario[0], strategy[0], "")
         return Cell(scenario[1], strategy[1], seed, "impossible", reason=reason, references=names)
     spec = settings.spec(scenario[1], strategy[1], seed)
     record = records.get(spec.key)
@@ -195,11 +195,6 @@ def _cell(
         record=record,
         tuned=settings.tuned(spec),
     )
-
-
-def _reference(reference: str, entry: Entry) -> str:
-    """Return the name by which another process, in another folder, finds the same entry."""
-    return reference if entry.file is None else f"{entry.file}:{reference.rpartition(':')[2]}"
 
 
 def parse_seeds(text: str) -> list[int]:

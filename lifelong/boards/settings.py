@@ -47,7 +47,7 @@ class Settings:
         self._studies = dict(_studies(asked.pop("tuning", {})))
         self._layers = [self._layer(tables), self._layer(self._to_run(asked), asked=True)]
         self._code = {name: _sha256(entry.file) for name, entry in self._entries.items() if entry.file}
-        self._shared = {scenario.name: (self._model_of(scenario), self._budget_of(scenario)) for scenario in streams}
+        self._shared = {scenario.name: (*self._model_of(scenario), self._budget_of(scenario)) for scenario in streams}
         self._choices: dict[tuple[str, str], Choice] = {}
         for scenario in streams:
             for entry in (scenario, *methods):
@@ -55,9 +55,13 @@ class Settings:
 
     def spec(self, scenario: Scenario, strategy: Strategy, seed: int) -> Spec:
         """Return the fully resolved specification of a cell."""
-        model, budget = self._shared[scenario.name]
+        _, model, budget = self._shared[scenario.name]
         stream, method = self._choose(scenario.name, scenario), self._choose(scenario.name, strategy)
         return Spec(scenario=stream, strategy=method, model=model, budget=budget, seed=seed)
+
+    def model(self, scenario: Scenario) -> str:
+        """Return the name, or `file.py:name`, by which a worker finds the model of a scenario's cells."""
+        return self._shared[scenario.name][0]
 
     def tuned(self, spec: Spec) -> Tuned | None:
         """Return the study that chose the strategy's parameters; None without a study, or if they were set again."""
@@ -142,8 +146,9 @@ class Settings:
         inherited = self._values(scenario, name)
         return {"parameters": inherited, **values} if inherited else values
 
-    def _model_of(self, scenario: Scenario) -> Choice:
-        from lifelong.models import resolve_model
+    def _model_of(self, scenario: Scenario) -> tuple[str, Choice]:
+        from lifelong.models import models
+        from lifelong.models.contract import as_stored
 
         wished = self._values(scenario.name, "model")
         named = wished.get("name", scenario.model["name"])
@@ -152,7 +157,14 @@ class Settings:
         default = scenario.model if named == scenario.model["name"] else {}
         parameters = {**default, **wished}
         parameters.pop("name", None)
-        return Choice(name=named, parameters=resolve_model(named, parameters))
+        model = models.get(named)
+        choice = Choice(
+            name=model.name,
+            version=model.version,
+            parameters=as_stored(model.resolve(parameters)),
+            code_sha256=_sha256(model.file) if model.file else None,
+        )
+        return reference_of(named, model), choice
 
     def _budget_of(self, scenario: Scenario) -> Budget:
         try:
@@ -165,6 +177,16 @@ class Settings:
             if detail["type"] == "extra_forbidden":
                 raise unknown("budget setting", name, Budget.model_fields) from None
             raise UsageError(f"budget.{name} = {detail['input']!r}: {detail['msg']}") from None
+
+
+def reference_of(reference: str, entry: Entry) -> str:
+    """Return the name by which another process, in another folder, finds the same entry.
+
+    Args:
+        reference: the name by which it was found here.
+        entry: what was found.
+    """
+    return reference if entry.file is None else f"{entry.file}:{reference.rpartition(':')[2]}"
 
 
 def _follows(entry: Entry) -> bool:

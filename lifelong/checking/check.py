@@ -1,4 +1,4 @@
-"""Carries out all checks of a strategy on a few small scenarios, one of each protocol."""
+"""Carries out all checks of strategies, with a network of one's own or not, on small scenarios of each protocol."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from lifelong.boards.board import Board
-from lifelong.boards.plan import AtHand, Cell, Wishes, make_plan
+from lifelong.boards.plan import Cell
 from lifelong.checking.answers import Answer, Check, failed, not_applicable
+from lifelong.checking.asked import Planned, plans_of
+from lifelong.checking.network import can_be_changed, has_its_parts
 from lifelong.checking.peeking import (
     answers_without_boundaries,
     answers_without_test_labels,
@@ -21,14 +22,12 @@ from lifelong.checking.peeking import (
     learns_without_the_future,
 )
 from lifelong.checking.repeating import evaluation_changes_nothing, seeds_differ, seeds_repeat, survives_a_resume
-from lifelong.checking.subject import SEED, Subject
+from lifelong.checking.subject import Subject
 from lifelong.checking.training import is_built, is_read, keeps_the_budget, learns, trains
-from lifelong.contracts import Context, Strategy
-from lifelong.errors import UsageError, frame_of
-from lifelong.registry import scenarios as installed
-from lifelong.registry import strategies
+from lifelong.contracts import Strategy
+from lifelong.errors import frame_of
+from lifelong.models import models
 from lifelong.training.arithmetic import arithmetic
-from lifelong.training.prepare import build_benchmark, check_benchmark
 
 CHECKS: tuple[Check, ...] = (
     is_built,
@@ -45,13 +44,8 @@ CHECKS: tuple[Check, ...] = (
     is_read,
     keeps_the_budget,
 )
-TOYS = ("toy", "toy-domain", "toy-task")
-DRIFTING = "drift-digits"
-FLOOR = "naive"
-SCENARIOS = (*TOYS, DRIFTING)
-"""The smallest scenario of each protocol."""
-EPOCHS = 10
-"""How long to train on a toy: long enough to learn it, and for strategies that wait for convergence."""
+NETWORK_CHECKS: tuple[Check, ...] = (has_its_parts, can_be_changed)
+"""What is looked at besides, where a network was asked for."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +63,20 @@ class Report:
 
     Attributes:
         strategy: the strategy.
+        model: the network that was asked for; empty for the scenarios' own.
         results: what each check came to on each scenario.
         hints: what a reader of the strategy would miss.
     """
 
     strategy: Strategy
+    model: str = ""
     results: list[Result] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """The strategy's name, with that of the network where one was asked for."""
+        return f"{self.strategy.name} with {self.model}" if self.model else self.strategy.name
 
     @property
     def built(self) -> bool:
@@ -95,20 +96,20 @@ Tell = Callable[[str, str, str], None]
 def check(
     references: Sequence[str],
     settings: Sequence[str] = (),
-    scenarios: Sequence[str] = SCENARIOS,
+    scenarios: Sequence[str] = (),
     tell: Tell = lambda *_: None,
     data: Path | None = None,
 ) -> Iterator[Report]:
     """Check strategies one after the other, and yield a report on each.
 
     Wrong arguments are refused at once; a strategy is trained when its report is asked for. A scenario of a user's file
-    is checked for its data too, and tried out with plain fine-tuning where no strategy is given.
+    is checked for its data too. A scenario or a network is tried out with plain fine-tuning where no strategy is given.
 
     Args:
         references: the strategies, each by its name or as `file.py:name`; scenarios among them take the place of
-            `scenarios`.
+            `scenarios`, and networks among them that of the scenarios' own.
         settings: values of parameters, such as `ewc.ewc_lambda=0.4`.
-        scenarios: the scenarios, each by its name or as `file.py:name`.
+        scenarios: the scenarios, each by its name or as `file.py:name`; by default the smallest of each protocol.
         tell: is called before each check.
         data: the folder of data sets.
 
@@ -117,67 +118,36 @@ def check(
             not be trained on a scenario's data.
         DataError: if a scenario's data cannot be read.
     """
-    streams = [reference for reference in dict.fromkeys(references) if _is_scenario(reference)]
-    references = [reference for reference in dict.fromkeys(references) if reference not in streams] or [FLOOR]
-    scenarios = streams or list(dict.fromkeys(scenarios))
-    small = {name: values for name, values in _small(settings).items() if name in scenarios}
-    board = Board(name="check", scenarios=scenarios, strategies=references, seeds=[SEED], set=small)
-    cells = make_plan(board, Wishes(scenarios, references, set=settings), AtHand()).cells
-    for cell in {cell.scenario.name: cell for cell in cells}.values():
-        if cell.scenario.check is not None:
-            cell.scenario.check(Context(data=data))
-        if cell.scenario.file is not None and cell.spec is not None:
-            check_benchmark(build_benchmark(cell.spec, cell.scenario, data, "cpu"), cell.scenario)
-    names = [strategies.get(reference).name for reference in references]
-    return (_report([cell for cell in cells if cell.strategy.name == name], cells, tell, data) for name in names)
+    plans = plans_of(references, settings, scenarios, data)
+    return chain.from_iterable(_reports(planned, tell, data) for planned in plans)
 
 
-def _is_scenario(reference: str) -> bool:
-    """Tell whether a name is a scenario's.
-
-    Raises:
-        UsageError: if it is neither a scenario's nor a strategy's.
-    """
-    try:
-        strategies.get(reference)
-    except UsageError:
-        try:
-            installed.get(reference)
-        except UsageError:
-            pass
-        else:
-            return True
-        raise
-    return False
+def _reports(planned: Planned, tell: Tell, data: Path | None) -> Iterator[Report]:
+    """Yield a report on each strategy of the plan that was asked for; the plan has the floor and the ceiling, too."""
+    checks = (*CHECKS, *(NETWORK_CHECKS if planned.model else ()))
+    for name in planned.strategies:
+        cells = [cell for cell in planned.cells if cell.strategy.name == name]
+        report = Report(cells[0].strategy, planned.model, hints=hints(cells[0].strategy))
+        for cell in cells:
+            with TemporaryDirectory(prefix="lifelong-check-") as folder:
+                report.results += _on(cell, planned.cells, checks, tell, Path(folder), data)
+        yield report
 
 
-def _small(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return settings that keep the scenarios short, with a network of two layers unless a model is asked for."""
-    toy: dict[str, Any] = {"budget": {"epochs": EPOCHS}}
-    if not any("model.name=" in setting for setting in settings):
-        toy["model"] = {"widths": [32, 16]}
-    return {**dict.fromkeys(TOYS, toy), DRIFTING: {"experiences": 3, "steps": 102, "test_samples": 40}}
-
-
-def _report(cells: Sequence[Cell], everyone: Sequence[Cell], tell: Tell, data: Path | None) -> Report:
-    report = Report(cells[0].strategy, hints=hints(cells[0].strategy))
-    for cell in cells:
-        with TemporaryDirectory(prefix="lifelong-check-") as folder:
-            report.results += _on(cell, everyone, tell, Path(folder), data)
-    return report
-
-
-def _on(cell: Cell, everyone: Sequence[Cell], tell: Tell, folder: Path, data: Path | None) -> Iterator[Result]:
+def _on(
+    cell: Cell, everyone: Sequence[Cell], checks: Sequence[Check], tell: Tell, folder: Path, data: Path | None
+) -> Iterator[Result]:
     """Yield the result of each check on one scenario."""
     name = cell.scenario.name
     if cell.spec is None:
-        yield from (Result(name, one, not_applicable(cell.reason)) for one in CHECKS)
+        yield from (Result(name, one, not_applicable(cell.reason)) for one in checks)
         return
     floor = next(one for one in everyone if one.strategy.role == "floor" and one.scenario.name == name)
     assert floor.spec is not None
-    subject = Subject(cell.scenario, cell.strategy, cell.spec, (floor.strategy, floor.spec), folder, data)
+    model = models.get(cell.references[2])
+    subject = Subject(cell.scenario, cell.strategy, model, cell.spec, (floor.strategy, floor.spec), folder, data)
     stopped = ""
-    for one in CHECKS:
+    for one in checks:
         tell(cell.strategy.name, name, one.name)
         answer = not_applicable(stopped) if stopped else _look(one, subject)
         if one.vital and answer.verdict != "passed" and not stopped:

@@ -26,7 +26,7 @@ SIGNS: dict[Verdict, tuple[str, str]] = {
 def print_report(console: Console, report: Report) -> None:
     """Print a table of checks by scenarios, then explain each failure, and give the reasons, notes and hints."""
     scenarios = list(dict.fromkeys(result.scenario for result in report.results))
-    table = Table("", *scenarios, box=box.SIMPLE_HEAD, title=report.strategy.name, title_justify="left")
+    table = Table("", *scenarios, box=box.SIMPLE_HEAD, title=report.title, title_justify="left")
     for name in dict.fromkeys(result.check.name for result in report.results):
         signs = [SIGNS[result.answer.verdict] for result in report.results if result.check.name == name]
         table.add_row(name, *(Text(sign, style=style) for sign, style in signs))
@@ -83,6 +83,7 @@ def as_json(reports: Sequence[Report]) -> str:
 def _data(report: Report) -> dict[str, Any]:
     return {
         "strategy": report.strategy.name,
+        "model": report.model or None,
         "ok": report.ok,
         "hints": report.hints,
         "results": [

@@ -13,6 +13,7 @@ from lifelong.checking.altered import Alteration, altered, other_future, other_t
 from lifelong.checking.trial import Trial
 from lifelong.contracts import Scenario, Strategy
 from lifelong.data.resident import images_of
+from lifelong.models import Model
 from lifelong.records.spec import Spec
 from lifelong.training import checkpoint
 from lifelong.training.checkpoint import Progress
@@ -29,6 +30,7 @@ class Subject:
     Args:
         scenario: the scenario.
         strategy: the strategy.
+        model: the network's model.
         spec: the specification of a run of both.
         floor: the floor, and the specification of its run; what a strategy spends is compared with it.
         folder: the folder for checkpoints.
@@ -37,6 +39,7 @@ class Subject:
 
     scenario: Scenario
     strategy: Strategy
+    model: Model
     spec: Spec
     floor: tuple[Strategy, Spec]
     folder: Path
@@ -49,7 +52,7 @@ class Subject:
             UsageError: if the scenario, the model or the strategy refuses its parameters.
         """
         benchmark = self.benchmark(spec, alteration)
-        prepared = prepare(spec, self.scenario, strategy, benchmark, "cpu")
+        prepared = prepare(spec, self.scenario, strategy, benchmark, "cpu", self.model)
         meter = meter_of(prepared.strategy)
         meter.classifies = self.scenario.criterion == "cross-entropy"
         progress = Progress(prepared.strategy, meter)

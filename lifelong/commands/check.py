@@ -1,4 +1,4 @@
-"""The command `lifelong check`: a strategy or a scenario tried out before it stands on a board."""
+"""The command `lifelong check`: a strategy, a scenario or a network tried out before it stands on a board."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 def check(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME", help="A strategy or a scenario: its name, or file.py:name.")
+        list[str],
+        typer.Argument(metavar="NAME", help="A strategy, scenario or network: its name, or file.py:name."),
     ],
     settings: Sets = None,
     scenario: Scenarios = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Try out a strategy or a scenario in seconds, before it stands on a board.
+    """Try out a strategy, a scenario or a network in seconds, before it stands on a board.
 
     Does it learn, repeat, resume, and see only what it may? Explains each failure.
     """
@@ -37,7 +38,7 @@ def check(
             from lifelong.checking.report import as_json as to_json
             from lifelong.checking.report import print_report
         reports = []
-        for report in checking.check(names, settings or (), scenario or checking.SCENARIOS, tell, data):
+        for report in checking.check(names, settings or (), scenario or (), tell, data):
             reports.append(report)
             if not as_json:
                 print_report(stdout(), report)
@@ -46,9 +47,9 @@ def check(
     for report in reports:
         failures = sum(result.answer.verdict == "failed" for result in report.results)
         if not report.built:
-            say(f"{report.strategy.name}: refused on each of these scenarios")
+            say(f"{report.title}: refused on each of these scenarios")
         elif failures:
-            say(f"{report.strategy.name}: {failures} {'check fails' if failures == 1 else 'checks fail'}")
+            say(f"{report.title}: {failures} {'check fails' if failures == 1 else 'checks fail'}")
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
     say("nothing fails")

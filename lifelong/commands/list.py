@@ -18,17 +18,18 @@ class Kind(StrEnum):
     """What can be listed."""
 
     boards = "boards"
+    models = "models"
     scenarios = "scenarios"
     strategies = "strategies"
 
 
 def list_(
-    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="boards, scenarios or strategies.")],
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="boards, models, scenarios or strategies.")],
     pattern: Annotated[str, typer.Argument(metavar="[GLOB]", help="Only names that match: 'mnist-*'.")] = ALL,
     long: Annotated[bool, typer.Option("--long", help="Say of each what it is.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List boards, scenarios or strategies.
+    """List boards, models, scenarios or strategies.
 
     With a GLOB, or --long, each has a line that says what it is.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,24 +16,31 @@ class One(StrEnum):
     """What can be shown."""
 
     board = "board"
+    model = "model"
     scenario = "scenario"
     strategy = "strategy"
 
 
 def show(
-    kind: Annotated[One, typer.Argument(metavar="KIND", help="board, scenario or strategy.")],
+    kind: Annotated[One, typer.Argument(metavar="KIND", help="board, model, scenario or strategy.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, or file.py:name.")],
     as_json: Json = False,
 ) -> None:
-    """Show one board, scenario or strategy in full."""
-    from lifelong.registry import scenarios, strategies
+    """Show one board, model, scenario or strategy in full."""
+    from lifelong.models import models
+    from lifelong.registry import Registry, scenarios, strategies
     from lifelong.reporting.text import details
     from lifelong.reporting.text.render import as_json as written
 
     if kind is One.board:
         known = details.board_as_data(name)
     else:
-        known = details.entry_as_data(strategies.get(name) if kind is One.strategy else scenarios.get(name))
+        registries: dict[One, Registry[Any]] = {
+            One.model: models,
+            One.scenario: scenarios,
+            One.strategy: strategies,
+        }
+        known = details.entry_as_data(registries[kind].get(name))
     if as_json:
         sys.stdout.write(written(known))
     else:

@@ -7,26 +7,21 @@ from avalanche.benchmarks import CLScenario
 from avalanche.models import IncrementalClassifier, MultiHeadClassifier, MultiTaskModule
 from torch import Tensor, nn
 
+from lifelong.errors import UsageError
+
 
 class SingleHeadNetwork(nn.Module):
     """A network with one head over all classes of the benchmark, or over its outputs if it has no classes.
 
     Args:
         features: a network from inputs of shape `(n, *input_shape)` to features of shape (n, width).
-        input_shape: the shape of one sample.
-        benchmark: the benchmark, which has classes to be counted or says how many `outputs` there are.
-        masked: whether the logits of classes that no training experience has had yet are masked, by Avalanche's
-            `IncrementalClassifier`. All units are there from the start, because adding them later would lose the
-            optimizer's state of the old ones, and would draw random numbers if an evaluation came first.
+        classifier: a network from features to logits, or to predictions.
     """
 
-    def __init__(
-        self, features: nn.Module, input_shape: tuple[int, ...], benchmark: CLScenario, *, masked: bool = False
-    ) -> None:
+    def __init__(self, features: nn.Module, classifier: nn.Module) -> None:
         super().__init__()
         self.features = features
-        make_head = IncrementalClassifier if masked else nn.Linear
-        self.classifier: nn.Module = make_head(_width(features, input_shape), _outputs(benchmark))
+        self.classifier = classifier
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits of shape (n, classes), or predictions of shape (n, outputs)."""
@@ -39,14 +34,14 @@ class MultiHeadNetwork(MultiTaskModule):
 
     Args:
         features: a network from inputs of shape `(n, *input_shape)` to features of shape (n, width).
-        input_shape: the shape of one sample.
+        width: the number of features.
         benchmark: the benchmark, whose tasks and classes are counted; labels start from zero within each task.
     """
 
-    def __init__(self, features: nn.Module, input_shape: tuple[int, ...], benchmark: CLScenario) -> None:
+    def __init__(self, features: nn.Module, width: int, benchmark: CLScenario) -> None:
         super().__init__()
         self.features = features
-        self.classifier = MultiHeadClassifier(_width(features, input_shape), _classes(benchmark), masking=False)
+        self.classifier = MultiHeadClassifier(width, outputs_of(benchmark), masking=False)
         # in eval mode the heads are made, but no task is marked as trained: `forward(x, None)` asks which are
         self.eval()
         for experience in benchmark.train_stream:
@@ -73,21 +68,47 @@ class MultiHeadNetwork(MultiTaskModule):
         return logits
 
 
-def _outputs(benchmark: CLScenario) -> int:
+def new_head(width: int, outputs: int, *, masked: bool = False) -> nn.Module:
+    """Return a new head.
+
+    Args:
+        width: the number of features.
+        outputs: the number of logits, or of predictions.
+        masked: whether the logits of classes that no training experience has had yet are masked, by Avalanche's
+            `IncrementalClassifier`. All units are there from the start, because adding them later would lose the
+            optimizer's state of the old ones, and would draw random numbers if an evaluation came first.
+    """
+    head: nn.Module = (IncrementalClassifier if masked else nn.Linear)(width, outputs)
+    return head
+
+
+def outputs_of(benchmark: CLScenario) -> int:
+    """Return how many outputs a network needs: of its largest task, or what a benchmark without classes says."""
     outputs: int | None = getattr(benchmark, "outputs", None)
-    return _classes(benchmark) if outputs is None else outputs
-
-
-def _classes(benchmark: CLScenario) -> int:
-    """Return how many outputs the labels of the whole stream need."""
+    if outputs is not None:
+        return outputs
     largest: int = max(max(experience.classes_in_this_experience) for experience in benchmark.train_stream)
     return 1 + largest
 
 
-def _width(features: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Return how many features there are; batch statistics stay as they are."""
+def width_of(features: nn.Module, x: Tensor) -> int:
+    """Return how many features there are; batch statistics stay as they are.
+
+    Args:
+        features: a feature extractor.
+        x: an example of its input, of shape (n, ...).
+
+    Raises:
+        UsageError: if it returns anything else than features of shape (n, width).
+    """
     features.eval()
     with torch.no_grad():
-        example: Tensor = features(torch.zeros(1, *input_shape))
+        example = features(x)
     features.train()
+    if not isinstance(example, Tensor) or example.dim() != 2:
+        made = f"features of shape {tuple(example.shape)}" if isinstance(example, Tensor) else type(example).__name__
+        raise UsageError(
+            f"it gives {made}, where a feature extractor gives one row of features for each sample; flatten them, or "
+            "let it take `outputs` if it is a whole network"
+        )
     return example.shape[1]

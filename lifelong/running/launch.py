@@ -61,15 +61,18 @@ def make_jobs(plan: Plan, store: Store, options: Options) -> list[Job]:
         Job(
             cell.spec,
             plan.board.name,
-            *cell.references,
+            scenario,
+            strategy,
             store.out.resolve(),
             data,
             device,
             options.checkpoint_s,
             cell.tuned,
+            model,
         )
         for cell in cells
         if cell.spec is not None
+        for scenario, strategy, model in [cell.references]
     ]
 
 

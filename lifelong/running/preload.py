@@ -20,7 +20,7 @@ with warnings.catch_warnings():
     from avalanche.training.supervised import Naive  # noqa: F401
 
     from lifelong.measures.capacity import measure
-    from lifelong.models import MODELS  # noqa: F401
+    from lifelong.models import models  # noqa: F401
     from lifelong.records.provenance import provenance
     from lifelong.registry import scenarios, strategies
     from lifelong.running import worker  # noqa: F401

@@ -55,7 +55,7 @@ def _build_each(jobs: Sequence[Job]) -> None:
         benchmark = build_benchmark(first.spec, scenario, first.data, first.device)
         check_benchmark(benchmark, scenario)
         for job in jobs_of_setting:
-            prepare(job.spec, scenario, strategies.get(job.strategy), benchmark, job.device)
+            prepare(job.spec, scenario, strategies.get(job.strategy), benchmark, job.device, job.network)
 
 
 def run_job(job: Job, connection: Connection) -> None:

@@ -59,7 +59,7 @@ def execute(job: Job, scenario: Scenario, strategy: Strategy, report: Report | N
 def _execute(job: Job, scenario: Scenario, strategy: Strategy, report: Report | None) -> Record:
     started = time.perf_counter()
     benchmark = build_benchmark(job.spec, scenario, job.data, job.device)
-    prepared = prepare(job.spec, scenario, strategy, benchmark, job.device)
+    prepared = prepare(job.spec, scenario, strategy, benchmark, job.device, job.network)
     path = job.store.checkpoint(job.spec)
     progress = checkpoint.load(path, images_of(benchmark)) or _fresh(prepared, scenario)
     run = _Run(benchmark, progress, scenario, strategy.offline)

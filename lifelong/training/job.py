@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lifelong.models import Model, models
 from lifelong.records.entries import Tuned
 from lifelong.records.spec import Spec
 from lifelong.records.store import Store
@@ -29,6 +30,13 @@ class Job:
     """How many seconds of work a kill may cost, besides the experience in training."""
     tuned: Tuned | None = None
     """The study that chose the strategy's parameters."""
+    model: str = ""
+    """The model as `file.py:name`; empty for the name that the specification has."""
+
+    @property
+    def network(self) -> Model:
+        """The model that the run's network is made by."""
+        return models.get(self.model or self.spec.model.name)
 
     @property
     def store(self) -> Store:

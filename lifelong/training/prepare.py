@@ -21,7 +21,8 @@ from lifelong.data.soundness import Expected, check_data
 from lifelong.data.task_labels import with_some_task_label
 from lifelong.data.validation import validating
 from lifelong.errors import LifelongError, UsageError, frame_of
-from lifelong.models import build_model
+from lifelong.models import Model, models
+from lifelong.models.building import build_network
 from lifelong.models.criteria import CRITERIA
 from lifelong.plasticity.inputs import example_inputs
 from lifelong.records.spec import Budget, Spec
@@ -176,7 +177,14 @@ def _check_batch_size(benchmark: CLScenario, name: str, batch_size: int) -> None
         )
 
 
-def prepare(spec: Spec, scenario: Scenario, entry: Strategy, benchmark: CLScenario, device: str) -> Prepared:
+def prepare(
+    spec: Spec,
+    scenario: Scenario,
+    entry: Strategy,
+    benchmark: CLScenario,
+    device: str,
+    model: Model | None = None,
+) -> Prepared:
     """Build the network and the strategy of a run.
 
     Runs that share a seed share the class order and the initial weights, whatever their strategy: each use of the
@@ -188,13 +196,15 @@ def prepare(spec: Spec, scenario: Scenario, entry: Strategy, benchmark: CLScenar
         entry: the strategy that the specification names.
         benchmark: the run's benchmark (see `build_benchmark`).
         device: the device that the network is trained on.
+        model: the model that the specification names; None looks for it among those that are installed.
 
     Raises:
         UsageError: if the model or the strategy refuses its parameters.
     """
-    setup = _setup(spec, scenario, benchmark, device)
+    model = model or models.get(spec.model.name)
+    setup = _setup(spec, scenario, model, benchmark, device)
     _check_last_batches(setup, benchmark, scenario.name)
-    build = partial(_build_other, spec, scenario, benchmark, device)
+    build = partial(_build_other, spec, scenario, model, benchmark, device)
     setup.dry_run = DryRun(build, benchmark.train_stream, scenario.ordered)
     strategy = setup.build(entry, spec.strategy.parameters)
     return Prepared(benchmark, strategy, partial(_begin, setup, spec.seed))
@@ -231,29 +241,35 @@ def _trains_on_one(setup: Setup) -> bool:
     return True
 
 
-def _setup(spec: Spec, scenario: Scenario, benchmark: CLScenario, device: str) -> Setup:
+def _setup(spec: Spec, scenario: Scenario, model: Model, benchmark: CLScenario, device: str) -> Setup:
     seed_everything(spec.seed, "initial weights")
-    model = build_model(spec.model.name, spec.model.parameters, protocol=scenario.protocol, benchmark=benchmark)
-    model.to(device)
+    network = build_network(model, spec.model.parameters, protocol=scenario.protocol, benchmark=benchmark)
+    network.to(device)
     seed_everything(spec.seed, "training")
     stream = benchmark.train_stream
     return Setup(
-        model,
-        make_optimizer(model, spec.budget),
+        network,
+        make_optimizer(network, spec.budget),
         spec.budget,
         torch.device(device),
         len(stream),
         scenario.protocol,
-        example_inputs(model, stream[0].dataset, device),
+        example_inputs(network, stream[0].dataset, device),
         CRITERIA[scenario.criterion](),
     )
 
 
 def _build_other(
-    spec: Spec, scenario: Scenario, benchmark: CLScenario, device: str, name: str, parameters: Mapping[str, Any]
+    spec: Spec,
+    scenario: Scenario,
+    model: Model,
+    benchmark: CLScenario,
+    device: str,
+    name: str,
+    parameters: Mapping[str, Any],
 ) -> SupervisedTemplate:
     """Build another strategy on a run's stream, exactly as it would be with the run's seed on the board."""
-    return _setup(spec, scenario, benchmark, device).other(name, parameters)
+    return _setup(spec, scenario, model, benchmark, device).other(name, parameters)
 
 
 def _begin(setup: Setup, seed: int) -> None:

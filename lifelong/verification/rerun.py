@@ -12,7 +12,7 @@ from typing import Literal
 from lifelong.boards.plan import Cell, Plan
 from lifelong.contracts import Entry
 from lifelong.errors import UsageError
-from lifelong.models import MODELS
+from lifelong.models import Model, models
 from lifelong.records.agreement import difference, identical
 from lifelong.records.record import Record
 from lifelong.records.spec import Choice, Spec
@@ -93,12 +93,22 @@ def _unplanned(spec: Spec) -> Cell | None:
     None is returned unless scenario, strategy and model are installed, and accept the values that the run names.
     """
     scenario, strategy = scenarios.all().get(spec.scenario.name), strategies.all().get(spec.strategy.name)
-    if scenario is None or strategy is None or spec.model.name not in MODELS or strategy.refusal(scenario):
+    model = _installed(spec.model.name)
+    if scenario is None or strategy is None or model is None or strategy.refusal(scenario):
         return None
-    chosen = ((spec.scenario, scenario), (spec.strategy, strategy), (spec.model, MODELS[spec.model.name]))
+    chosen = ((spec.scenario, scenario), (spec.strategy, strategy), (spec.model, model))
     if not all(_takes(entry, choice) for choice, entry in chosen):
         return None
-    return Cell(scenario, strategy, spec.seed, "missing", spec, references=(scenario.name, strategy.name))
+    references = (scenario.name, strategy.name, model.name)
+    return Cell(scenario, strategy, spec.seed, "missing", spec, references=references)
+
+
+def _installed(name: str) -> Model | None:
+    """Return the built-in model of that name, or that of an installed library."""
+    try:
+        return models.get(name)
+    except UsageError:
+        return None
 
 
 def _takes(entry: Entry, choice: Choice) -> bool:

@@ -40,7 +40,7 @@ def test_files_are_found_beside_the_board(tmp_path: Path) -> None:
     mine = [cell for cell in plan.cells if cell.strategy.name == "method"]
     assert [cell.seed for cell in mine] == [7, 3]
     # a worker, in whatever folder, finds it by this
-    assert {cell.references for cell in mine} == {("toy", f"{folder / 'mine.py'}:method")}
+    assert {cell.references for cell in mine} == {("toy", f"{folder / 'mine.py'}:method", "mlp")}
 
 
 def test_a_board_states_its_metrics(tmp_path: Path) -> None:

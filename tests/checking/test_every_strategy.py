@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from lifelong.checking.check import TOYS, check
+from lifelong.checking.asked import TOYS
+from lifelong.checking.check import check
 from lifelong.registry import scenarios, strategies
 
 

@@ -22,6 +22,7 @@ def test_the_public_names() -> None:
         "Context",
         "DataError",
         "LifelongError",
+        "Model",
         "Scenario",
         "Setup",
         "Strategy",
@@ -29,6 +30,7 @@ def test_the_public_names() -> None:
         "__version__",
         "load_scenario",
         "load_strategy",
+        "model",
         "scenario",
         "strategy",
     ]

@@ -57,7 +57,7 @@ def job_of(out: Path, name: str, scenario: str, seed: int, epochs: int) -> Job:
     cells = [cell for cell in make_plan(board, Wishes(), store).cells if cell.strategy.name == name]
     assert len(cells) == 1
     assert cells[0].spec is not None, cells[0].reason
-    return Job(cells[0].spec, board.name, *cells[0].references, out)
+    return Job(cells[0].spec, board.name, *cells[0].references[:2], out)
 
 
 def matrix(record: Record) -> Matrix:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from lifelong.models.extractors import cnn, slim_resnet18
+from lifelong.models.networks.convolutional import cnn
+from lifelong.models.networks.residual import slim_resnet18
 
 
 class Block(nn.Module):

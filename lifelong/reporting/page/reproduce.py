@@ -90,11 +90,16 @@ def _differences(written: Spec, spec: Spec) -> Iterator[str]:
         _UntypableError: if there is a difference that no such assignment makes.
     """
     for choice, wanted in ((written.scenario, spec.scenario), (written.strategy, spec.strategy)):
-        if (choice.version, choice.code_sha256) != (wanted.version, wanted.code_sha256):
-            raise _UntypableError
+        _check_same_code(choice, wanted)
         yield from _assignments(wanted.name, choice.parameters, wanted.parameters)
+    _check_same_code(written.model, spec.model)
     yield from _assignments("model", _named(written.model), _named(spec.model))
     yield from _assignments("budget", written.budget.model_dump(), spec.budget.model_dump())
+
+
+def _check_same_code(choice: Choice, wanted: Choice) -> None:
+    if (choice.version, choice.code_sha256) != (wanted.version, wanted.code_sha256):
+        raise _UntypableError
 
 
 def _named(model: Choice) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One strategy, scenario or board in full."""
+"""One strategy, scenario, model or board in full."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def board_as_data(name: str) -> dict[str, Any]:
 
 
 def entry_as_data(entry: Entry) -> dict[str, Any]:
-    """Return everything that is known of a strategy or a scenario."""
+    """Return everything that is known of a strategy, a scenario or a model."""
     known: dict[str, Any] = {"name": entry.name, "summary": entry.summary, "source": entry.source}
     if isinstance(entry, Strategy):
         known |= {
@@ -65,7 +65,7 @@ def entry_as_data(entry: Entry) -> dict[str, Any]:
         "file": str(entry.file) if entry.file else None,
         "parameters": [
             {"name": one.name, "type": one.type_name, "default": one.default}
-            | ({"explanation": explained[one.name]} if one.name in explained else {})
+            | ({"explanation": told} if (told := explained.get(one.name, one.explanation)) else {})
             for one in entry.parameters.values()
         ],
         "description": entry.description,

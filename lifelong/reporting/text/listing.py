@@ -1,4 +1,4 @@
-"""What there is: strategies, scenarios and boards, as names by family, or with a line for each."""
+"""What there is: strategies, scenarios, models and boards, as names by family, or with a line for each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from fnmatch import fnmatch
 from typing import Any
 
 from lifelong.contracts import Entry, Scenario, Strategy
-from lifelong.registry import boards, scenarios, strategies
+from lifelong.models import Model, models
+from lifelong.registry import Registry, boards, scenarios, strategies
 from lifelong.reporting.text.table import Cell, Column, Content, Report, Row, Table
 from lifelong.reporting.text.words import grouped
 
@@ -23,6 +24,7 @@ def rows(kind: str, pattern: str) -> list[dict[str, Any]]:
     makers: Mapping[str, Callable[[], Iterable[dict[str, Any]]]] = {
         "strategies": lambda: map(_strategy, strategies.all().values()),
         "scenarios": lambda: map(_scenario, scenarios.all().values()),
+        "models": lambda: map(_model, models.all().values()),
         "boards": lambda: map(_board, boards()),
     }
     return [row for row in makers[kind]() if fnmatch(row["name"], pattern)]
@@ -41,6 +43,10 @@ def _scenario(entry: Scenario) -> dict[str, Any]:
     }
 
 
+def _model(entry: Model) -> dict[str, Any]:
+    return {"name": entry.name, "parameters": list(entry.parameters), "summary": entry.summary}
+
+
 def _board(name: str) -> dict[str, Any]:
     from lifelong.boards.board import load_board
 
@@ -52,13 +58,14 @@ def list_report(kind: str, pattern: str, long: bool) -> Report:
     """List what matches a pattern.
 
     Args:
-        kind: `strategies`, `scenarios` or `boards`.
+        kind: `strategies`, `scenarios`, `models` or `boards`.
         pattern: of names, for example `mnist-*`.
-        long: whether each has a line that says what it is; else strategies and scenarios are names, by family.
+        long: whether each has a line that says what it is; else all but boards are names, by family.
     """
     if kind == "boards":
         return Report([_boards(rows(kind, pattern))], notes=_hints(kind, long=True))
-    known: Mapping[str, Entry] = strategies.all() if kind == "strategies" else scenarios.all()
+    registries: Mapping[str, Registry[Any]] = {"strategies": strategies, "scenarios": scenarios, "models": models}
+    known: Mapping[str, Entry] = registries[kind].all()
     chosen = [entry for entry in known.values() if fnmatch(entry.name, pattern)]
     families = grouped(sorted(chosen, key=lambda entry: (entry.family, entry.name)), lambda entry: entry.family)
     table = (_lines if long else _names)(kind, families)
@@ -72,10 +79,12 @@ def _hints(kind: str, long: bool) -> list[Content]:
     one, pattern = {
         "strategies": ("strategy", "'drop*'"),
         "scenarios": ("scenario", "'mnist-*'"),
+        "models": ("model", "'cnn*'"),
         "boards": ("board", ""),
     }[kind]
     more = [] if long else [f"What each is: lifelong list {kind} {pattern}, or --long for all"]
-    return [*more, f"All of one: lifelong show {one} NAME"]
+    others = ["Also: torchvision:NAME, timm:NAME, FILE.py:NAME"] if kind == "models" else []
+    return [*others, *more, f"All of one: lifelong show {one} NAME"]
 
 
 def _names(kind: str, families: Mapping[str, Sequence[Entry]]) -> Table:
@@ -124,6 +133,7 @@ def _lines(kind: str, families: Mapping[str, Sequence[Entry]]) -> Table:
 FACTS = {
     "strategies": (Column("role", optional=True), Column("needs", optional=True)),
     "scenarios": (Column("protocol", optional=True), Column("to download", right=True, optional=True)),
+    "models": (Column("parameters", optional=True),),
 }
 
 
@@ -131,6 +141,8 @@ def _facts(entry: Entry) -> list[str]:
     """What stands under `FACTS`."""
     if isinstance(entry, Strategy):
         return [_role(entry).replace("contestant", ""), ", ".join(sorted(entry.needs))]
+    if isinstance(entry, Model):
+        return [", ".join(entry.parameters)]
     return [entry.protocol if isinstance(entry, Scenario) else "", _downloads([entry])]
 
 

@@ -11,7 +11,9 @@ from avalanche.models import MTSimpleMLP, SimpleCNN, SimpleMLP, SlimResNet18
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from lifelong.models.extractors import cnn, mlp, slim_resnet18
+from lifelong.models.networks.convolutional import cnn
+from lifelong.models.networks.fully_connected import mlp
+from lifelong.models.networks.residual import slim_resnet18
 from lifelong.structure import Role, Structure, StructureError, create_units, remove_units
 
 
