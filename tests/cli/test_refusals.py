@@ -30,7 +30,7 @@ REQUESTS = {
     "no budget setting 'epoch'; did you mean 'epochs'?": "run toy-v1 --set budget.epoch=2",
     "budget.epochs = 0: ": "run toy-v1 --set budget.epochs=0",
     "budget.lr = inf: ": "run toy-v1 --set budget.lr=inf",
-    "no model 'foo'; there are cnn, mlp": "run toy-v1 --set model.name=foo",
+    "no model 'foo'; there are cnn, cnn1d, gru": "run toy-v1 --set model.name=foo",
     "model.name = 3: write a model's name": "run toy-v1 --set model.name=3",
     "mlp.widths = 3: ": "run toy-v1 --set model.widths=3",
     "no parameter of mlp 'foo'": "run toy-v1 --set model.foo=3",
