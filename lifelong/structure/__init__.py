@@ -31,7 +31,15 @@ from lifelong.structure.reading.layer import Layer, Role, Slot
 from lifelong.structure.reading.tracing import Flow
 from lifelong.structure.starting.capture import Closure
 from lifelong.structure.starting.gradmax import GradMax
-from lifelong.structure.starting.initialisers import Copy, Fresh, Growth, Initialiser, Start, ZeroFanOut
+from lifelong.structure.starting.initialisers import (
+    Copy,
+    Fresh,
+    Growth,
+    Initialiser,
+    KeepFanOut,
+    Start,
+    ZeroFanOut,
+)
 from lifelong.structure.starting.orthogonal import OrthogonalActivations, OrthogonalWeights
 from lifelong.structure.starting.residual import ResidualFit
 from lifelong.structure.structure import Structure
@@ -71,6 +79,7 @@ __all__ = [  # noqa: RUF022 - in an order that helps
     "OrthogonalActivations",
     "ResidualFit",
     "Initialiser",
+    "KeepFanOut",
     "Growth",
     "Start",
     "Closure",

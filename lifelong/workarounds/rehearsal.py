@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from avalanche.benchmarks.utils.data_loader import SingleDatasetDataLoader
 from avalanche.training.supervised.der import ClassBalancedBufferWithLogits
 from avalanche.training.templates import SupervisedTemplate
+from torch import Tensor
 
 from lifelong.data.resident import BatchReader, rows_of
 
@@ -33,6 +34,24 @@ def _shuffled_loader(strategy: SupervisedTemplate, **_: object) -> None:
     strategy.dataloader = SingleDatasetDataLoader(
         strategy.adapted_dataset, batch_size=strategy.train_mb_size, shuffle=True
     )
+
+
+class AddedLosses:
+    """Mends the loss of ER-ACE (`ACECriterion`), which is half of the paper's.
+
+    Avalanche returns the mean of the loss of the new samples and that of the memory. Caccia et al. 2022
+    (arXiv:2104.05025, section 4) and their code add them.
+
+    Args:
+        criterion: Avalanche's criterion.
+    """
+
+    def __init__(self, criterion: Callable[..., Tensor]) -> None:
+        self.criterion = criterion
+
+    def __call__(self, *given: Tensor) -> Tensor:
+        """Return the sum of both losses, a scalar."""
+        return 2 * self.criterion(*given)
 
 
 class SortedSet(set[int]):

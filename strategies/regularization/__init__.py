@@ -123,6 +123,7 @@ def lwf(
     source="Aljundi et al. 2018, Memory Aware Synapses: Learning what (not) to forget, arXiv:1711.09601",
     needs={"task boundaries"},
     avalanche="MAS",
+    version=2,
 )
 def mas(setup: Setup, lambda_reg: Weight = 1.0, alpha: Share = 0.5) -> SupervisedTemplate:
     """Memory aware synapses: a quadratic penalty on weights by how much each moves the squared norm of the output.

@@ -1,8 +1,9 @@
 """Memory aware synapses (Aljundi et al. 2018), in the form of FACIL and Avalanche.
 
-Departures from the paper: a gradient is that of the mean over a batch, not of a sample; importances of experiences are
-averaged, not added up; and the pass that estimates them is in training mode, so that it moves batch statistics.
-Avalanche's plug-in also raises when a batch is learnt completely, because it takes a loss of zero for a missing one.
+Departures from the paper: a gradient is that of the mean over a batch, not of a sample; and importances of experiences
+are averaged, not added up. Unlike FACIL and Avalanche we estimate them in evaluation mode: in training mode the pass
+would drop units and move batch statistics. Avalanche's plug-in also raises when a batch is learnt completely, because
+it takes a loss of zero for a missing one.
 """
 
 from __future__ import annotations
@@ -56,15 +57,20 @@ class MemoryAwareSynapses(SupervisedPlugin):
         }
 
     def _estimate(self, strategy: SupervisedTemplate) -> Weights:
-        """Estimate Omega, Eq. 2: the mean of |g|; g is the gradient of the squared norm of the output, Eq. 3."""
+        """Estimate Omega, Eq. 2: the mean of |g|; g is the gradient of the squared norm of the output, Eq. 3.
+
+        The network is in evaluation mode.
+        """
 
         def squared_norm(output: Tensor, labels: Tensor) -> Tensor:
             del labels  # which the method does not need
             norm: Tensor = torch.norm(output, p="fro", dim=1)
             return norm.pow(2).mean()
 
+        strategy.model.eval()
+        importance = mean_over_batches(strategy, squared_norm, torch.abs)
         strategy.model.train()
-        return mean_over_batches(strategy, squared_norm, torch.abs)
+        return importance
 
     def carry(self, change: Change, network: nn.Module) -> None:
         """Follow a change of structure: new weights are held by nothing."""

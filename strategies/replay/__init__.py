@@ -58,12 +58,14 @@ def gdumb(setup: Setup, mem_size: Count = 200) -> SupervisedTemplate:
     source="Caccia et al. 2022, New Insights on Reducing Abrupt Representation Change, arXiv:2104.05025",
     needs={"task boundaries", "class labels"},
     avalanche="ER_ACE",
+    version=2,
 )
 def er_ace(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = None) -> SupervisedTemplate:
     """ER-ACE: replay in which new samples compete only with the classes of their own batch.
 
-    Avalanche's form for experiences of many batches: a new experience's samples enter the memory at its start. Where
-    experiences share labels there is nothing to keep apart, and this is replay with both losses averaged.
+    Avalanche's form for experiences of many batches: a new experience's samples enter the memory at its start. The loss
+    of the new samples and that of the memory are added, as in the paper; Avalanche averages them. Where experiences
+    share labels there is nothing to keep apart, and this is replay with both losses added.
 
     Args:
         mem_size: number of samples in the memory, over all classes.
@@ -72,11 +74,12 @@ def er_ace(setup: Setup, mem_size: Count = 200, batch_size_mem: Count | None = N
     """
     from avalanche.training.supervised import ER_ACE
 
-    from lifelong.workarounds.rehearsal import SortedSet
+    from lifelong.workarounds.rehearsal import AddedLosses, SortedSet
 
     setup.check_memory(mem_size, "classes")
     trainer = setup.make(ER_ACE, mem_size=mem_size, batch_size_mem=_from_memory(setup, mem_size, batch_size_mem))
     trainer.storage_policy.seen_classes = SortedSet()
+    trainer.ace_criterion = AddedLosses(trainer.ace_criterion)
     return trainer
 
 

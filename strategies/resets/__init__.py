@@ -110,22 +110,26 @@ def self_normalised_resets(
 
 @strategy(
     source="Liu et al. 2025, Measure gradients, not activations! Enhancing neuronal activity in deep reinforcement "
-    "learning, arXiv:2505.24061"
+    "learning, arXiv:2505.24061",
+    version=2,
 )
 def regrama(setup: Setup, steps: Count = 100, tau: Weight = 0.01) -> SupervisedTemplate:
     """ReGraMa: now and then, let the units start again whose weights get hardly any gradient.
 
     A unit is inactive if the mean absolute gradient of its fan-in is at most tau times the mean over its layer. Unlike
-    activations, gradients tell saturated units from useful ones. We know the paper from descriptions by others.
+    activations, gradients tell saturated units from useful ones. As in the authors' code, its fan-in and its bias are
+    drawn anew, and its fan-out is kept: without one it would get no gradient, and be inactive again at the next look.
+    The state that the optimizer has of all these weights starts again.
 
     Args:
         steps: number of steps from one look to the next.
         tau: the threshold, relative to the layer's mean.
     """
     from lifelong.plasticity import Below, Every, GradientNorm, Plasticity, Reset, Rule
+    from lifelong.structure import KeepFanOut
 
     inactive = Below(GradientNorm(), tau, relative=True)
-    return setup.naive(Plasticity(Rule(when=Every(steps=steps), what=Reset(), which=inactive)))
+    return setup.naive(Plasticity(Rule(when=Every(steps=steps), what=Reset(KeepFanOut()), which=inactive)))
 
 
 @strategy(

@@ -219,6 +219,22 @@ def test_regrama_resets_units_whose_weights_get_hardly_any_gradient(stream):
     assert 4 in restarted(first, watch.after[1])
 
 
+def test_regrama_keeps_the_fan_out_so_that_a_unit_gets_a_gradient_again(stream):
+    made = network()
+    with torch.no_grad():
+        made[1].weight[2] = 0
+        made[1].bias[2] = -1e-3  # it never fires, so that its weights get no gradient
+    fan_out, biases = made[3].weight[:, 2].clone(), made[3].bias.clone()
+    watch, _, _ = run("regrama", stream[:1], made=made, lr=1e-9, steps=1, tau=0.0)
+    assert not watch.gradients[0][0][2].any()
+    assert watch.after[0][0][2].all(), "it has started again"
+    assert watch.gradients[1][0][2].any()
+    np.testing.assert_allclose(watch.after[1][0][2], watch.after[0][0][2], rtol=1e-4)
+    stayed = torch.isclose(made[3].bias, biases)  # units that read it, and have not started again themselves
+    assert stayed.any()
+    torch.testing.assert_close(made[3].weight[stayed, 2], fan_out[stayed])
+
+
 # Self-normalised resets
 
 

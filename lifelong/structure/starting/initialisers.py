@@ -180,6 +180,48 @@ class ZeroFanOut(Initialiser):
 
 
 @dataclass(frozen=True)
+class KeepFanOut(Initialiser):
+    """Lets units that start again be read by the same weights as before.
+
+    A unit whose fan-out is zero gets no gradient at its next step. Where units are judged by their gradients, as
+    ReGraMa does (Liu et al. 2025, arXiv:2505.24061), it would be chosen again at once.
+
+    >>> from lifelong.structure import Structure, reinitialise_units
+    >>> network = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
+    >>> before = network[2].weight.clone()
+    >>> _ = reinitialise_units(Structure(network, torch.zeros(1, 3)), "0", [2], KeepFanOut())
+    >>> torch.equal(network[2].weight, before)
+    True
+
+    Args:
+        fan_in: how everything but the fan-out starts.
+    """
+
+    fan_in: Initialiser = Fresh()
+
+    def start(self, growth: Growth) -> Start:
+        """Return the values of `fan_in`, and the fan-out that there is.
+
+        Raises:
+            StructureError: if units are created, which have no fan-out yet, or if fan-in and fan-out are tied.
+        """
+        if not growth.renewed:
+            raise StructureError(f"{growth.layer.name!r}: KeepFanOut is for units that start again, not for new ones")
+        if growth.layer.slots_of(Role.TIED):
+            raise StructureError(f"{growth.layer.name!r}: its weights are tied, so that fan-out cannot be kept alone")
+        start = self.fan_in.start(growth.without(Role.FAN_OUT))
+        kept = {slot: _present(growth, slot) for slot in growth.layer.slots_of(Role.FAN_OUT)}
+        return Start({**start.values, **kept})
+
+
+def _present(growth: Growth, slot: Slot) -> Tensor:
+    """Return what stands now in a slot of units that start again."""
+    tensor = tensor_of(growth.structure.network, slot.tensor).detach()
+    positions = slot.positions[list(growth.renewed)].flatten().to(tensor.device)
+    return tensor.index_select(slot.dim, positions)
+
+
+@dataclass(frozen=True)
 class Copy(Initialiser):
     """Copies existing units, which share their fan-out with their copies: Net2WiderNet (Chen, Goodfellow & Shlens 2016,
     arXiv:1511.05641, section 2.2).
