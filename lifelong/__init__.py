@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lifelong.errors import DataError, LifelongError, UsageError
     from lifelong.models.contract import Model, model
     from lifelong.records.spec import Budget
+    from lifelong.results import Results, board, compare, load_results, run
     from lifelong.training.prepare import load_scenario, load_strategy
     from lifelong.training.setup import Setup
 
@@ -21,14 +22,19 @@ __all__ = [
     "DataError",
     "LifelongError",
     "Model",
+    "Results",
     "Scenario",
     "Setup",
     "Strategy",
     "UsageError",
     "__version__",
+    "board",
+    "compare",
+    "load_results",
     "load_scenario",
     "load_strategy",
     "model",
+    "run",
     "scenario",
     "strategy",
 ]
@@ -38,6 +44,7 @@ _HOMES = {
     "lifelong.models.contract": ("Model", "model"),
     "lifelong.records.spec": ("Budget",),
     "lifelong.errors": ("DataError", "LifelongError", "UsageError"),
+    "lifelong.results": ("Results", "board", "compare", "load_results", "run"),
     "lifelong.training.prepare": ("load_scenario", "load_strategy"),
     "lifelong.training.setup": ("Setup",),
 }

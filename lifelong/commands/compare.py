@@ -95,7 +95,7 @@ def _pairs(contests: Sequence[Contest], chosen: Sequence[str] | None, metrics: S
     from lifelong.reporting.text.comparisons import comparison_report
 
     labels = all_labels(contests)
-    names = labels if chosen is None else [_entrant(name, contests) for name in chosen]
+    names = labels if chosen is None else [entrant(name, contests) for name in chosen]
     pairs = list(combinations(names, 2))
     if len(names) == 1:
         pairs = [(names[0], other) for other in labels if other != names[0]]
@@ -104,7 +104,7 @@ def _pairs(contests: Sequence[Contest], chosen: Sequence[str] | None, metrics: S
     return comparison_report(comparisons, len(pairs) > 1, order)
 
 
-def _entrant(name: str, contests: Sequence[Contest]) -> str:
+def entrant(name: str, contests: Sequence[Contest]) -> str:
     """The label that a person means: itself, or the only one of a strategy; a user's own by its `file.py:name` too."""
     from lifelong.reporting.statistics.scores import all_labels
 
@@ -133,9 +133,9 @@ def _of_file(strategy: Strategy, contests: Sequence[Contest]) -> list[str]:
     """The labels of a user's own strategy; of its file as it is now, where records of it are."""
     content = strategy.file.read_bytes() if strategy.file else b""
     code = hashlib.sha256(content).hexdigest()
-    own = [entrant for contest in contests for entrant in contest.entrants if entrant.choice.name == strategy.name]
-    now = [entrant for entrant in own if entrant.choice.code_sha256 == code]
-    return list(dict.fromkeys(entrant.label for entrant in now or own))
+    own = [one for contest in contests for one in contest.entrants if one.choice.name == strategy.name]
+    now = [one for one in own if one.choice.code_sha256 == code]
+    return list(dict.fromkeys(one.label for one in now or own))
 
 
 def _compared(contests: Sequence[Contest], metrics: Sequence[str], pairs: Sequence[Pair]) -> list[Comparison]:
@@ -193,7 +193,7 @@ def _front(contests: Sequence[Contest], strategies: Sequence[str], metrics: Sequ
 
     if len(metrics) < 2:
         raise UsageError("--pareto: name two metrics or more, for example accuracy,parameters")
-    chosen = {_entrant(name, contests) for name in strategies} or set(all_labels(contests))
+    chosen = {entrant(name, contests) for name in strategies} or set(all_labels(contests))
     for sentence in not_run(contests, sorted(chosen)):
         say(sentence)
     fronts = {}

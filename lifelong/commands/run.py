@@ -63,13 +63,13 @@ def run(
         limit=limit,
     )
     with stoppable(RESUMES):
-        failed = _run_missing(board, part.wishes, options, own.out)
+        failed = run_missing(board, part.wishes, options, own.out)
     print_board(board, part.wishes, Source(own.out))
     if failed:
         raise typer.Exit(1)
 
 
-def _run_missing(name: str, wishes: Wishes, options: Options, out: Path) -> bool:
+def run_missing(name: str, wishes: Wishes, options: Options, out: Path) -> bool:
     """Carry out what a board misses.
 
     Returns:

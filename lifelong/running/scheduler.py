@@ -19,6 +19,7 @@ from typing import Any
 
 from lifelong.errors import UsageError
 from lifelong.records.record import Record, Status, read
+from lifelong.running.starting import without_main
 from lifelong.running.worker import failure, run_job, try_out
 from lifelong.training.job import Job
 
@@ -63,8 +64,8 @@ def fork_server() -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "lifelong.running.preload"])
-    with _ignoring_ctrl_c():
+    context.set_forkserver_preload(["lifelong.running.preload"])
+    with _ignoring_ctrl_c(), without_main():
         forkserver.ensure_running()
     return context
 
@@ -97,7 +98,8 @@ def refuse_what_cannot_be_built(jobs: Sequence[Job], timeout_s: float | None = N
     """
     receiver, sender = (context := fork_server()).Pipe(duplex=False)
     process = context.Process(target=try_out, args=(list(jobs), sender), name="try-out", daemon=True)
-    process.start()
+    with without_main():
+        process.start()
     sender.close()
     refusal = None
     try:
@@ -152,7 +154,8 @@ def _start(context: Any, job: Job, timeout_s: float | None) -> _Running:
     receiver, sender = context.Pipe(duplex=False)
     record_before = _inode(job.store.path(job.spec))
     process = context.Process(target=run_job, args=(job, sender), name=job.spec.key[:12], daemon=True)
-    process.start()
+    with without_main():
+        process.start()
     sender.close()
     deadline = time.monotonic() + timeout_s if timeout_s is not None else float("inf")
     return _Running(job, process, receiver, deadline, record_before)

@@ -42,6 +42,7 @@ ROOMS = (
     "lifelong.checking",
     "lifelong.tuning",
     "lifelong.commands",
+    "lifelong.results",
     "lifelong.cli",
 )
 """Each imports from itself and from those above it."""

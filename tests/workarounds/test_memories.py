@@ -6,18 +6,22 @@ Avalanche's.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cloudpickle
 import pytest
 import torch
 from avalanche.training import AMLCriterion
 from avalanche.training.plugins import BiCPlugin, GEMPlugin, GSS_greedyPlugin, MIRPlugin, RARPlugin
+from avalanche.training.regularization import ACECriterion
 from avalanche.training.supervised import ER_AML
 from avalanche.training.supervised.icarl import _ICaRLPlugin
 from avalanche.training.supervised.lamaml_v2 import LaMAML
 from qpsolvers import SolverNotFound
 from torch import nn
+from torch.nn import functional
 
-from lifelong import Setup
+from lifelong import Setup, load_strategy
 from lifelong.contracts import Context
 from lifelong.data.drawing import Draws, Reader
 from lifelong.data.images import ImageData, Samples
@@ -26,6 +30,7 @@ from lifelong.models import build_model
 from lifelong.records.spec import Budget
 from lifelong.workarounds.metric import WorkingAML, WorkingERAML
 from lifelong.workarounds.projection import WorkingGEM
+from lifelong.workarounds.rehearsal import AddedLosses
 
 CLASSES, EACH = 6, 8
 
@@ -266,3 +271,16 @@ def test_a_data_set_that_is_not_resident_is_read_too():
     torch.testing.assert_close(moved[0], plain[0] + 1)
     assert torch.equal(moved[1], plain[1])
     assert [len(batch[0]) for batch in Reader(data).in_order(7)] == [7, 7, 2]
+
+
+def test_er_ace_averages_its_losses_fault() -> None:
+    torch.manual_seed(0)
+    new, memory = torch.randn(5, 6), torch.randn(7, 6)
+    y, y_memory = torch.tensor([1, 3, 3, 1, 3]), torch.tensor([0, 1, 2, 3, 4, 5, 0])
+    among_the_batch = functional.cross_entropy(new[:, [1, 3]], (y == 3).long())
+    added = among_the_batch + functional.cross_entropy(memory, y_memory)
+    torch.testing.assert_close(ACECriterion()(new, y, memory, y_memory), added / 2)
+    torch.testing.assert_close(AddedLosses(ACECriterion())(new, y, memory, y_memory), added)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    trained: Any = load_strategy("er-ace", network, torch.optim.SGD(network.parameters(), 0.1))
+    assert isinstance(trained.ace_criterion, AddedLosses)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 
     Context = ForkContext | ForkServerContext | SpawnContext
+from lifelong.running.starting import without_main
 
 
 class Report(NamedTuple):
@@ -144,7 +145,8 @@ class WandbSink:
         self._paths.cancel_join_thread()  # a board must end even if what is still in the queue is never read
         self._inbox, outbox = context.Pipe(duplex=False)
         self._process = context.Process(target=_serve, args=(self._paths, outbox, courier), daemon=True)
-        self._process.start()
+        with without_main():
+            self._process.start()
         outbox.close()  # so that the inbox ends with the process
 
     def send(self, path: Path) -> None:
