@@ -168,7 +168,10 @@ class Settings:
 
     def _budget_of(self, scenario: Scenario) -> Budget:
         try:
-            return Budget.model_validate(_over(scenario.budget, self._values(scenario.name, "budget")))
+            budget = Budget.model_validate(_over(scenario.budget, self._values(scenario.name, "budget")))
+            if budget.label_smoothing and scenario.criterion != "cross-entropy":
+                raise UsageError(f"budget.label_smoothing is for classes, which {scenario.name} does not have")
+            return budget
         except ValidationError as error:
             detail = error.errors()[0]
             if not detail["loc"]:

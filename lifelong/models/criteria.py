@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from lifelong.contracts import Criterion
 from lifelong.errors import UsageError
 
 
@@ -37,5 +36,11 @@ class SquaredError(nn.Module):
         return mse_loss(output.flatten(), target.flatten().to(output.dtype))
 
 
-CRITERIA: Mapping[str, type[nn.Module]] = {"cross-entropy": nn.CrossEntropyLoss, "squared error": SquaredError}
-"""The losses by the name that a scenario gives."""
+def make_criterion(name: Criterion, label_smoothing: float = 0.0) -> nn.Module:
+    """Return the loss of the name that a scenario gives.
+
+    Args:
+        name: `cross-entropy` or `squared error`.
+        label_smoothing: the share of each target that is spread over all classes, in [0, 1).
+    """
+    return SquaredError() if name == "squared error" else nn.CrossEntropyLoss(label_smoothing=label_smoothing)

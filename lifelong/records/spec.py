@@ -22,6 +22,10 @@ LENGTHS = ("epochs", "iterations", "training_macs")
 """The fields of `Budget` that can say how long each experience is trained on. A budget has one of them."""
 
 
+EXTRAS = ("clip_norm", "label_smoothing", "renew_optimizer")
+"""The fields of `Budget` that are written only where they ask for something."""
+
+
 class Budget(Strict):
     """How long every strategy on a board may train, and with which batches and optimizer.
 
@@ -46,6 +50,15 @@ class Budget(Strict):
     lr: float = Field(0.01, gt=0, description="learning rate")
     momentum: float = Field(0.0, ge=0, lt=1, description="momentum of SGD")
     weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float | None = Field(
+        None, gt=0, description="largest norm of the whole gradient; a larger one is scaled down to it"
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of each target that is spread over all classes; only for classes"
+    )
+    renew_optimizer: bool = Field(
+        False, description="whether the optimizer's state starts again with each experience; else it is kept"
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> Budget:
@@ -68,10 +81,11 @@ class Budget(Strict):
         return {"epochs": self.epochs * batches, "iterations": self.iterations, "training_macs": None}[self.length]
 
     @model_serializer(mode="wrap")
-    def _without_other_lengths(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write only the length that the budget has, so that a budget in epochs has the same hash as ever."""
+    def _as_asked(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write only the length that the budget has, and what it asks for besides, so that hashes stay as ever."""
         written: dict[str, Any] = write(self)
-        return {name: value for name, value in written.items() if name not in LENGTHS or name == self.length}
+        absent = {name for name in LENGTHS if name != self.length} | {name for name in EXTRAS if not written[name]}
+        return {name: value for name, value in written.items() if name not in absent}
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)

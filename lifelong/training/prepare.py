@@ -23,7 +23,7 @@ from lifelong.data.validation import validating
 from lifelong.errors import LifelongError, UsageError, frame_of
 from lifelong.models import Model, models
 from lifelong.models.building import build_network
-from lifelong.models.criteria import CRITERIA
+from lifelong.models.criteria import make_criterion
 from lifelong.plasticity.inputs import example_inputs
 from lifelong.records.spec import Budget, Spec
 from lifelong.registry import scenarios, strategies
@@ -255,7 +255,7 @@ def _setup(spec: Spec, scenario: Scenario, model: Model, benchmark: CLScenario, 
         len(stream),
         scenario.protocol,
         example_inputs(network, stream[0].dataset, device),
-        CRITERIA[scenario.criterion](),
+        make_criterion(scenario.criterion, spec.budget.label_smoothing),
     )
 
 

@@ -23,6 +23,7 @@ from lifelong.registry import strategies
 from lifelong.training.dry_run import DryRun
 from lifelong.training.limit import Limit
 from lifelong.training.meter import meter_of
+from lifelong.training.steps import steps_of
 from lifelong.workarounds.evaluating import drop_idle_evaluator, no_evaluator
 
 
@@ -131,6 +132,7 @@ class Setup:
         if self.budget.length != "epochs":
             meter_of(strategy)
             strategy.plugins.append(Limit(self.budget))
+        strategy.plugins.extend(steps_of(self.budget))
         return strategy
 
     def naive(self, *plugins: SupervisedPlugin) -> SupervisedTemplate:

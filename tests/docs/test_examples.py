@@ -155,7 +155,9 @@ def test_the_network_grows_is_pruned_and_saved_without_avalanche(folder: Path, s
     assert (folder / "blueprint.json").exists()
 
 
-@pytest.mark.parametrize("name", ["growing_rule.py", "frozen_script.py", "wine_script.py", "own_network.py", "results.py"])
+@pytest.mark.parametrize(
+    "name", ["growing_rule.py", "frozen_script.py", "wine_script.py", "own_network.py", "results.py"]
+)
 def test_scripts_run(script: Callable[[str], str], name: str) -> None:
     script(name)
 

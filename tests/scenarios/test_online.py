@@ -12,7 +12,7 @@ from lifelong.contracts import Context
 from lifelong.data.regression import ThresholdNetwork, slowly_changing
 from lifelong.errors import UsageError
 from lifelong.models import build_model
-from lifelong.models.criteria import CRITERIA
+from lifelong.models.criteria import make_criterion
 from lifelong.records.spec import Budget
 from lifelong.registry import scenarios
 
@@ -111,7 +111,7 @@ def test_a_learner_of_one_output_learns_it() -> None:
     model = build_model("mlp", {"widths": [5]}, protocol=entry.protocol, benchmark=benchmark)
     assert model.classifier.out_features == 1
     optimizer = torch.optim.SGD(model.parameters(), entry.budget["lr"])
-    error = CRITERIA[entry.criterion]()
+    error = make_criterion(entry.criterion)
     strategy = Setup(model, optimizer, Budget(batch_size=entry.budget["batch_size"]), criterion=error).naive()
     x, y = (torch.stack([torch.as_tensor(sample[i]) for sample in benchmark.test_stream[0].dataset]) for i in (0, 1))
     strategy.train(benchmark.train_stream[0])
