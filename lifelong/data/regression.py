@@ -28,7 +28,8 @@ class ThresholdNetwork:
     that are -1, including the bias. So a unit is on if more than a share beta of its inputs agree with their weights: 1
     where the weight is +1, and 0 where it is -1. The bias counts as the weight of an input that is always 1.
 
-    Source: Sutton & Whitehead 1993, Online learning with random representations, as Dohare et al. 2024 use it.
+    Source: Sutton & Whitehead 1993, Online learning with random representations, as Dohare et al. 2024 use it. To s_i
+    the authors' code adds half of the bias, where we count a negative bias as any other weight.
 
     >>> network = ThresholdNetwork(hidden=np.array([[1, -1, 1]]), output=np.array([1, -1]))
     >>> network(np.array([[1, 0], [0, 1]]))  # both inputs agree with their weights, and then neither

@@ -80,11 +80,11 @@ class RankSaturated(_Watching):
     """Fires when the activations of a layer have nearly full rank.
 
     With A the activations, of shape (n, units), the number of singular values with sigma(A) / sqrt(n) > least has to
-    exceed a share of the units by at least one.
+    exceed a share of the units, rounded down to whole units.
 
-    This is NORTH* of Maile et al. (2022), with its authors' numbers. It adds as many units as exceed the share:
-    `Rule(when=RankSaturated(steps=100), what=Grow(excess))`. When it looks, and at how many samples, is our choice. It
-    never fires for a layer with so few units that the rest beyond the share is less than one: below 34 units with .97.
+    This is NORTH* of Maile et al. (2022), with the numbers and the rounding of its authors' code. It adds as many units
+    as exceed the share: `Rule(when=RankSaturated(steps=100), what=Grow(excess))`, two for a layer of 64 units at full
+    rank. When it looks, and at how many samples, is our choice.
 
     Args:
         share: the share of the units, in (0, 1).
@@ -95,7 +95,7 @@ class RankSaturated(_Watching):
     The value of a firing is the number of whole units in excess, for each layer.
 
     Raises:
-        UsageError: if an argument is out of range; in `check`, if it can fire for none of the layers.
+        UsageError: if an argument is out of range.
     """
 
     share: float = 0.97
@@ -109,15 +109,6 @@ class RankSaturated(_Watching):
         if self.least <= 0:
             raise UsageError(f"RankSaturated: least = {self.least} is not above 0; the paper has 0.01")
         _check_samples(self, self.samples)
-
-    def check(self, structure: Structure, layers: tuple[str, ...]) -> None:
-        # At full rank the widest layer has the largest excess: if not even that is a whole unit, none will ever be.
-        widest = max(structure.layer(layer).units for layer in layers)
-        if self._excess(widest, widest) < 1:
-            raise UsageError(
-                f"RankSaturated: beyond a share of {self.share} there is no whole unit of {widest}, the most in any of "
-                f"these layers; there is with a share of at most {floor(100 * (1 - 1 / widest)) / 100:g}"
-            )
 
     def _wanted(self, units: int) -> int:
         return self.samples * units
@@ -135,8 +126,8 @@ class RankSaturated(_Watching):
         return float(excess) if excess >= 1 else None
 
     def _excess(self, rank: int, units: int) -> int:
-        """Return by how many whole units a rank exceeds the share; 1e-9 takes rounding errors off."""
-        return floor(rank - self.share * units + 1e-9)
+        """Return by how many units a rank exceeds the share; 1e-9 takes rounding errors off."""
+        return rank - floor(self.share * units + 1e-9)
 
 
 def excess(moment: Moment, layer: str) -> int:
