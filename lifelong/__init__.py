@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lifelong.models.contract import Model, model
     from lifelong.records.spec import Budget
     from lifelong.results import Results, board, compare, load_results, run
+    from lifelong.training.kept import load_network
     from lifelong.training.prepare import load_scenario, load_strategy
     from lifelong.training.setup import Setup
 
@@ -30,6 +31,7 @@ __all__ = [
     "__version__",
     "board",
     "compare",
+    "load_network",
     "load_results",
     "load_scenario",
     "load_strategy",
@@ -45,6 +47,7 @@ _HOMES = {
     "lifelong.records.spec": ("Budget",),
     "lifelong.errors": ("DataError", "LifelongError", "UsageError"),
     "lifelong.results": ("Results", "board", "compare", "load_results", "run"),
+    "lifelong.training.kept": ("load_network",),
     "lifelong.training.prepare": ("load_scenario", "load_strategy"),
     "lifelong.training.setup": ("Setup",),
 }

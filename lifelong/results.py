@@ -167,6 +167,7 @@ def run(
     device: str = "auto",
     wandb: Literal["offline", "online", "off"] = "off",
     retry_failed: bool = False,
+    keep_networks: bool = False,
 ) -> Results:
     """Run what a board misses, and return the results. The same call goes on where it was stopped.
 
@@ -186,6 +187,7 @@ def run(
         device: `auto`, `cpu` or `cuda:N`.
         wandb: whether and how runs are logged to Weights & Biases.
         retry_failed: whether failed runs are carried out again.
+        keep_networks: whether each run's network is stored beside its record, for `load_network`.
 
     Raises:
         UsageError: if the request cannot be carried out; nothing has been trained by then.
@@ -201,6 +203,7 @@ def run(
         device=device,
         wandb=wandb,
         retry_failed=retry_failed,
+        keep_networks=keep_networks,
     )
     wishes = _wishes(strategies, scenarios, seeds, settings)
     run_missing(str(board), wishes, options, Path(out))

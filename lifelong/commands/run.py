@@ -33,6 +33,12 @@ class Wandb(StrEnum):
     off = "off"
 
 
+class Keep(StrEnum):
+    """What is stored beside the records."""
+
+    networks = "networks"
+
+
 @spread
 def run(
     board: BoardName,
@@ -44,6 +50,9 @@ def run(
     ] = Wandb.offline,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Run at most N cells.")] = None,
+    keep: Annotated[
+        list[Keep] | None, typer.Option(metavar="WHAT", help="Store networks beside the records: networks.")
+    ] = None,
     checkpoint_every: Annotated[str, typer.Option(metavar="TIME", help="Save unfinished runs this often.")] = "1m",
 ) -> None:
     """Run what a board misses, and print the ranking.
@@ -61,6 +70,7 @@ def run(
         wandb=wandb.value,
         retry_failed=retry_failed,
         limit=limit,
+        keep_networks=bool(keep),
     )
     with stoppable(RESUMES):
         failed = run_missing(board, part.wishes, options, own.out)

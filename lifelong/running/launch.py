@@ -31,6 +31,7 @@ class Options:
         wandb: whether runs are logged to W&B, and whether they are sent there at once.
         retry_failed: whether failed runs are carried out again.
         limit: the largest number of runs to carry out now; None for all.
+        keep_networks: whether the network of each run is stored beside its record.
     """
 
     workers: int | None = None
@@ -41,6 +42,7 @@ class Options:
     wandb: Literal["offline", "online", "off"] = "offline"
     retry_failed: bool = False
     limit: int | None = None
+    keep_networks: bool = False
 
 
 def make_jobs(plan: Plan, store: Store, options: Options) -> list[Job]:
@@ -69,6 +71,7 @@ def make_jobs(plan: Plan, store: Store, options: Options) -> list[Job]:
             options.checkpoint_s,
             cell.tuned,
             model,
+            options.keep_networks,
         )
         for cell in cells
         if cell.spec is not None

@@ -25,6 +25,7 @@ from lifelong.training.checkpoint import Progress
 from lifelong.training.evaluation import evaluate, inspect_strategy, sample
 from lifelong.training.events import clocks, events_of, finite, newborn
 from lifelong.training.job import Job
+from lifelong.training.kept import keep_network
 from lifelong.training.meter import Meter, meter_of
 from lifelong.training.prepare import Prepared, build_benchmark, prepare
 from lifelong.training.train import train
@@ -77,6 +78,8 @@ def _execute(job: Job, scenario: Scenario, strategy: Strategy, report: Report | 
             spent_s = progress.before_s + time.perf_counter() - started
             checkpoint.save(path, replace(progress, before_s=spent_s))
             saved = time.perf_counter()
+    if job.keep_network:
+        keep_network(progress.strategy.model, job.store.path(job.spec))
     if report is not None:
         report(total, total)
     times = Times(

@@ -32,6 +32,8 @@ class Job:
     """The study that chose the strategy's parameters."""
     model: str = ""
     """The model as `file.py:name`; empty for the name that the specification has."""
+    keep_network: bool = False
+    """Whether the network is stored beside the record."""
 
     @property
     def network(self) -> Model:

@@ -31,6 +31,7 @@ def test_the_public_names() -> None:
         "__version__",
         "board",
         "compare",
+        "load_network",
         "load_results",
         "load_scenario",
         "load_strategy",
