@@ -50,9 +50,7 @@ def run(
     ] = Wandb.offline,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Run at most N cells.")] = None,
-    keep: Annotated[
-        list[Keep] | None, typer.Option(metavar="WHAT", help="Store networks beside the records: networks.")
-    ] = None,
+    keep: Annotated[list[Keep] | None, typer.Option(metavar="WHAT", help="Keep beside the record: networks.")] = None,
     checkpoint_every: Annotated[str, typer.Option(metavar="TIME", help="Save unfinished runs this often.")] = "1m",
 ) -> None:
     """Run what a board misses, and print the ranking.
