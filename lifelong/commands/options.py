@@ -59,7 +59,7 @@ Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="T
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, metavar="N", help="Runs at a time; one for each core by default.")
 ]
-Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The data sets, if not in LIFELONG_DATA.")]
+Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The data sets; LIFELONG_DATA by default.")]
 
 
 @dataclass(frozen=True)
