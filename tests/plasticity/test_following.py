@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from lifelong.models.extractors import slim_resnet18
 from torch import nn
 
+from lifelong.models.networks.residual import slim_resnet18
 from lifelong.plasticity.following import carry_units, renamed, twins
 from lifelong.structure import (
     NEW,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from lifelong.models.extractors import cnn, slim_resnet18
 from torch import nn
 from torch.nn import functional
 
 from lifelong.errors import UsageError
+from lifelong.models.networks.convolutional import cnn
+from lifelong.models.networks.residual import slim_resnet18
 from lifelong.plasticity.scores import FiringAge
 from lifelong.plasticity.selection import Below
 from lifelong.structure import Structure, create_units, reinitialise_units
