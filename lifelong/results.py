@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -99,25 +98,12 @@ class Results:
         Raises:
             UsageError: if there is no such strategy or metric, or no two of them share a seed.
         """
+        from lifelong.commands.compare import pairs_report
         from lifelong.records.metrics import metric_name
-        from lifelong.reporting.statistics.comparison import adjusted, compare
         from lifelong.reporting.statistics.scores import all_labels
-        from lifelong.reporting.text.comparisons import comparison_report
 
-        everyone = all_labels(self._contests)
-        names = [self._entrant(name) for name in strategies] or everyone
-        pairs = [(names[0], one) for one in everyone if one != names[0]] if len(names) == 1 else None
-        pairs = list(combinations(names, 2)) if pairs is None else pairs
-        compared = compare(self._contests, metric_name(metric), pairs)
-        if not compared:
-            raise UsageError("nothing to compare: no two of them have a value for the same seed of the same scenario")
-        several = len(pairs) > 1
-        return Answer(comparison_report(adjusted(compared) if several else compared, several))
-
-    def _entrant(self, name: str) -> str:
-        from lifelong.commands.compare import entrant
-
-        return entrant(name, self._contests)
+        chosen = strategies or all_labels(self._contests)
+        return Answer(pairs_report(self._contests, chosen, [metric_name(metric)]))
 
     def frame(self) -> Any:
         """Return a row for each run: scenario, strategy, seed, status, the value of every metric, and the key.

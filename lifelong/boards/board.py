@@ -233,9 +233,8 @@ def _placed(file: Path, content: Mapping[str, Any]) -> dict[str, Any]:
 def _models_of_scenarios(content: Mapping[str, Any]) -> list[Any]:
     """Return the tables `[set.SCENARIO.model]`."""
     tables = content.get("set")
-    return (
-        [table.get("model") for table in tables.values() if isinstance(table, dict)] if isinstance(tables, dict) else []
-    )
+    owners = tables.values() if isinstance(tables, dict) else ()
+    return [table.get("model") for table in owners if isinstance(table, dict)]
 
 
 def _beside(file: Path, name: Any) -> Any:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from torch import nn
+
 from lifelong.checking.answers import PASSED, Answer, check, note
 from lifelong.checking.subject import Subject
 from lifelong.errors import UsageError
@@ -16,11 +20,9 @@ OUTPUTS = "they are the network's outputs"
 @check("has its parts", "its feature extractor and its classifier are apart, for strategies that need them")
 def has_its_parts(subject: Subject) -> Answer:
     """Look for the parts in the network as it is before any training."""
-    trial = subject.new_trial(*subject.floor)
-    network = trial.progress.strategy.model
-    (x, *_) = example_inputs(network, trial.benchmark.train_stream[0].dataset, "cpu")
+    network, inputs = _untrained(subject)
     try:
-        parts_of(network, x)
+        parts_of(network, inputs[0])
     except UsageError as refusal:
         return note(f"strategies that need a feature extractor refuse it: {refusal}")
     return PASSED
@@ -29,9 +31,7 @@ def has_its_parts(subject: Subject) -> Answer:
 @check("can be changed", "its hidden units can be added and removed, for strategies that grow and prune")
 def can_be_changed(subject: Subject) -> Answer:
     """Look for layers whose units are fixed, apart from the network's outputs."""
-    trial = subject.new_trial(*subject.floor)
-    network = trial.progress.strategy.model
-    inputs = example_inputs(network, trial.benchmark.train_stream[0].dataset, "cpu")
+    network, inputs = _untrained(subject)
     try:
         layers = Structure(network, *inputs).layers.values()
     except StructureError as error:
@@ -43,3 +43,10 @@ def can_be_changed(subject: Subject) -> Answer:
     told = "; ".join(f"{layer.name}: {layer.fixed}" for layer in fixed)
     free = len(hidden) - len(fixed)
     return note(f"{free} of {len(hidden)} hidden layers can be grown and pruned, the others not ({told})")
+
+
+def _untrained(subject: Subject) -> tuple[nn.Module, tuple[Any, ...]]:
+    """Return the network before any training, and what it can be called with."""
+    trial = subject.new_trial(*subject.floor)
+    network = trial.progress.strategy.model
+    return network, example_inputs(network, trial.benchmark.train_stream[0].dataset, "cpu")

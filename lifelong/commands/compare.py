@@ -69,7 +69,7 @@ def compare(
         if claims:
             report = _claims(contests, results.board, metrics, form)
         else:
-            report = _pairs(contests, None if everyone else strategies or [], metrics)
+            report = pairs_report(contests, None if everyone else strategies or [], metrics)
     answer(report, form, output)
 
 
@@ -89,13 +89,13 @@ def _check(strategies: Sequence[str], board: str, modes: Sequence[str]) -> None:
         raise UsageError(f"{next(s for s in strategies if strategies.count(s) > 1)!r} stands twice")
 
 
-def _pairs(contests: Sequence[Contest], chosen: Sequence[str] | None, metrics: Sequence[str]) -> Report:
+def pairs_report(contests: Sequence[Contest], chosen: Sequence[str] | None, metrics: Sequence[str]) -> Report:
     """Compare the chosen with each other, one with all others, or, for None, everyone with everyone."""
     from lifelong.reporting.statistics.scores import all_labels
     from lifelong.reporting.text.comparisons import comparison_report
 
     labels = all_labels(contests)
-    names = labels if chosen is None else [entrant(name, contests) for name in chosen]
+    names = labels if chosen is None else [_entrant(name, contests) for name in chosen]
     pairs = list(combinations(names, 2))
     if len(names) == 1:
         pairs = [(names[0], other) for other in labels if other != names[0]]
@@ -104,7 +104,7 @@ def _pairs(contests: Sequence[Contest], chosen: Sequence[str] | None, metrics: S
     return comparison_report(comparisons, len(pairs) > 1, order)
 
 
-def entrant(name: str, contests: Sequence[Contest]) -> str:
+def _entrant(name: str, contests: Sequence[Contest]) -> str:
     """The label that a person means: itself, or the only one of a strategy; a user's own by its `file.py:name` too."""
     from lifelong.reporting.statistics.scores import all_labels
 
@@ -193,7 +193,7 @@ def _front(contests: Sequence[Contest], strategies: Sequence[str], metrics: Sequ
 
     if len(metrics) < 2:
         raise UsageError("--pareto: name two metrics or more, for example accuracy,parameters")
-    chosen = {entrant(name, contests) for name in strategies} or set(all_labels(contests))
+    chosen = {_entrant(name, contests) for name in strategies} or set(all_labels(contests))
     for sentence in not_run(contests, sorted(chosen)):
         say(sentence)
     fronts = {}

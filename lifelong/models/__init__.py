@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lifelong.contracts import Protocol
-from lifelong.models.contract import HEAD, Model, as_stored, model
+from lifelong.models.contract import HEAD, Model, model
 from lifelong.models.libraries import LIBRARIES, library_model
 from lifelong.registry import Registry
 
@@ -46,22 +46,6 @@ def _plain_model(function: Callable[..., Any]) -> Model:
 models = Models(Model, "model", "lifelong.models", "lifelong.models.networks", _plain_model)
 
 
-def resolve_model(reference: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the value of every parameter, with lists in place of tuples, as a record stores them.
-
-    >>> resolve_model("slim-resnet18", {})
-    {'width': 20, 'head': 'protocol'}
-
-    Args:
-        reference: the model's name (see `Models.get`).
-        parameters: the parameters that differ from the model's defaults.
-
-    Raises:
-        UsageError: if there is no such model or parameter, or a value has the wrong type.
-    """
-    return as_stored(models.get(reference).resolve(parameters))
-
-
 def build_model(
     reference: str, parameters: Mapping[str, Any], *, protocol: Protocol, benchmark: CLScenario
 ) -> nn.Module:
@@ -71,4 +55,4 @@ def build_model(
     return build_network(models.get(reference), parameters, protocol=protocol, benchmark=benchmark)
 
 
-__all__ = ["HEAD", "Model", "Models", "build_model", "model", "models", "resolve_model"]
+__all__ = ["HEAD", "Model", "Models", "build_model", "model", "models"]

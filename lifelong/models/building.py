@@ -14,8 +14,16 @@ from torch import Tensor, nn
 from lifelong.contracts import Protocol
 from lifelong.errors import LifelongError, UsageError, frame_of
 from lifelong.models.contract import HEAD, Model
-from lifelong.models.heads import MultiHeadNetwork, SingleHeadNetwork, new_head, outputs_of, width_of
-from lifelong.models.whole import split, with_logits
+from lifelong.models.heads import (
+    MultiHeadNetwork,
+    SingleHeadNetwork,
+    answer_of,
+    columns_of,
+    new_head,
+    outputs_of,
+    width_of,
+)
+from lifelong.models.whole import Logits, logits_in, split
 
 
 def build_network(
@@ -79,8 +87,11 @@ def _with_head(model: Model, network: nn.Module, x: Tensor, benchmark: CLScenari
     outputs = outputs_of(benchmark)
     parts: tuple[nn.Module, nn.Module | None] | None = (network, None)
     if model.whole:
-        network = with_logits(network, x, model.logits)
-        _check_outputs(network, x, outputs)
+        result = answer_of(network, x)
+        logits = logits_in(result, model.logits)
+        _check_outputs(logits, outputs)
+        if logits is not result:
+            network = Logits(network, model.logits)
         parts = split(network, x)
     if parts is None:
         if head != "single" and head != "protocol":
@@ -97,7 +108,7 @@ def _with_head(model: Model, network: nn.Module, x: Tensor, benchmark: CLScenari
     return SingleHeadNetwork(features, classifier)
 
 
-def _check_outputs(network: nn.Module, x: Tensor, outputs: int) -> None:
-    made = width_of(network, x)
+def _check_outputs(logits: Tensor, outputs: int) -> None:
+    made = columns_of(logits)
     if made != outputs:
         raise UsageError(f"it has {made} outputs, and this scenario needs {outputs}: use what `outputs` says")

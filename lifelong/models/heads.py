@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from avalanche.benchmarks import CLScenario
 from avalanche.models import IncrementalClassifier, MultiHeadClassifier, MultiTaskModule
 from torch import Tensor, nn
 
 from lifelong.errors import UsageError
+from lifelong.structure.contexts import evaluating
 
 
 class SingleHeadNetwork(nn.Module):
@@ -101,14 +104,25 @@ def width_of(features: nn.Module, x: Tensor) -> int:
     Raises:
         UsageError: if it returns anything else than features of shape (n, width).
     """
-    features.eval()
-    with torch.no_grad():
-        example = features(x)
-    features.train()
+    return columns_of(answer_of(features, x))
+
+
+def answer_of(network: nn.Module, x: Tensor) -> Any:
+    """Return what a network returns for an example in evaluation mode. The network's modes and statistics stay."""
+    with evaluating(network), torch.no_grad():
+        return network(x)
+
+
+def columns_of(example: Any) -> int:
+    """Return how many numbers there are for each sample in what a network returned.
+
+    Raises:
+        UsageError: if it is anything else than a tensor of shape (n, columns).
+    """
     if not isinstance(example, Tensor) or example.dim() != 2:
         made = f"features of shape {tuple(example.shape)}" if isinstance(example, Tensor) else type(example).__name__
         raise UsageError(
             f"it gives {made}, where a feature extractor gives one row of features for each sample; flatten them, or "
             "let it take `outputs` if it is a whole network"
         )
-    return example.shape[1]
+    return int(example.shape[1])

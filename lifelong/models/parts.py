@@ -9,6 +9,7 @@ from avalanche.models import MultiHeadClassifier
 from torch import nn
 
 from lifelong.errors import UsageError
+from lifelong.models.heads import answer_of
 from lifelong.seeds import untouched_generators
 
 
@@ -68,10 +69,5 @@ def outputs_of(classifier: nn.Module) -> int:
 
 def _width(features: nn.Module, x: torch.Tensor) -> int:
     """Return how many features there are; batch statistics and generators stay as they are."""
-    training = {module: module.training for module in features.modules()}
-    features.eval()
-    with torch.no_grad(), untouched_generators():
-        width: int = features(x).shape[1]
-    for module, was in training.items():
-        module.training = was
-    return width
+    with untouched_generators():
+        return int(answer_of(features, x).shape[1])

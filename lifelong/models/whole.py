@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from lifelong.errors import UsageError
-from lifelong.seeds import untouched_generators
+from lifelong.models.heads import answer_of
 
 
 class Logits(nn.Module):
@@ -34,7 +33,7 @@ class Logits(nn.Module):
 def logits_in(result: Any, field: str) -> Tensor:
     """Return the logits in what a network returned.
 
-    >>> logits_in({"logits": torch.zeros(1), "hidden": torch.ones(1)}, "logits")
+    >>> logits_in({"logits": Tensor([0.0]), "hidden": Tensor([1.0])}, "logits")
     tensor([0.])
 
     Args:
@@ -70,20 +69,6 @@ def _fields(result: Any) -> Iterable[str]:
     return map(str, range(len(result))) if isinstance(result, tuple | list) else sorted(vars(result))
 
 
-def with_logits(network: nn.Module, x: Tensor, field: str) -> nn.Module:
-    """Return a network that returns nothing but logits: the network itself where it does already.
-
-    Raises:
-        UsageError: if the logits are not found.
-    """
-    network.eval()
-    with torch.no_grad(), untouched_generators():
-        result = network(x)
-    network.train()
-    logits_in(result, field)
-    return network if isinstance(result, Tensor) else Logits(network, field)
-
-
 def split(network: nn.Module, x: Tensor) -> tuple[nn.Module, nn.Linear] | None:
     """Take a network's last linear layer off, where its output is that of the network.
 
@@ -101,10 +86,7 @@ def split(network: nn.Module, x: Tensor) -> tuple[nn.Module, nn.Linear] | None:
         for name, module in network.named_modules()
         if type(module) is nn.Linear
     ]
-    network.eval()
-    with torch.no_grad(), untouched_generators():
-        logits = network(x)
-    network.train()
+    logits = answer_of(network, x)
     for hook in hooks:
         hook.remove()
     last = [(name, given) for name, given, out in called if out is logits]

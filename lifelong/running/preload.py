@@ -20,7 +20,7 @@ with warnings.catch_warnings():
     from avalanche.training.supervised import Naive  # noqa: F401
 
     from lifelong.measures.capacity import measure
-    from lifelong.models import models  # noqa: F401
+    from lifelong.models import models
     from lifelong.records.provenance import provenance
     from lifelong.registry import scenarios, strategies
     from lifelong.running import worker  # noqa: F401
@@ -36,6 +36,7 @@ measure(_model, torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64))
 provenance("cpu")
 scenarios.all()
 strategies.all()
+models.all()
 gc.freeze()
 
 # When the server ends, it would print what triton's bindings leak. Its children have logs of their own.

@@ -71,12 +71,8 @@ class EWC(SupervisedPlugin):
         self.anchors.append(copied(strategy.model))
 
     def _estimate(self, strategy: SupervisedTemplate, num_workers: int) -> Weights:
-        """Estimate F, the mean over batches of (d L / d theta)², in eval mode."""
-        model: nn.Module = strategy.model
-        model.eval()
-        fisher = mean_over_batches(strategy, strategy._criterion, torch.square, num_workers)
-        model.train()
-        return fisher
+        """Estimate F, the mean over batches of (d L / d theta)², in evaluation mode."""
+        return mean_over_batches(strategy, strategy._criterion, torch.square, num_workers)
 
     def carry(self, change: Change, network: nn.Module) -> None:
         """Follow a change of structure: new weights are held by nothing."""

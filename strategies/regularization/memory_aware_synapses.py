@@ -67,10 +67,7 @@ class MemoryAwareSynapses(SupervisedPlugin):
             norm: Tensor = torch.norm(output, p="fro", dim=1)
             return norm.pow(2).mean()
 
-        strategy.model.eval()
-        importance = mean_over_batches(strategy, squared_norm, torch.abs)
-        strategy.model.train()
-        return importance
+        return mean_over_batches(strategy, squared_norm, torch.abs)
 
     def carry(self, change: Change, network: nn.Module) -> None:
         """Follow a change of structure: new weights are held by nothing."""

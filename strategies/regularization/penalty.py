@@ -11,6 +11,8 @@ from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from lifelong.structure.contexts import evaluating
+
 Weights = dict[str, Tensor]
 """By the name of each parameter, a tensor of its shape."""
 
@@ -81,8 +83,10 @@ def mean_over_batches(
 ) -> Weights:
     """Pass once more over the experience, in its order, and return the mean of a function of each batch's gradient.
 
+    The network is in evaluation mode meanwhile, because the pass is no training: it moves no statistics of batches.
+
     Args:
-        strategy: an Avalanche strategy at the end of an experience, whose network is in the mode it is to be in.
+        strategy: an Avalanche strategy at the end of an experience.
         loss: of the outputs and the labels of a batch: the scalar whose gradient is taken.
         of: the function of a gradient, entry by entry.
         num_workers: processes that read the batches.
@@ -95,11 +99,12 @@ def mean_over_batches(
         collate_fn=getattr(dataset, "collate_fn", None),
         num_workers=num_workers,
     )
-    for x, y, *_, task in batches:
-        strategy.optimizer.zero_grad()
-        output = avalanche_forward(model, x.to(strategy.device), task)
-        torch.autograd.backward(loss(output, y.to(strategy.device)))
-        for name, weight in model.named_parameters():
-            if weight.grad is not None:  # else it is frozen, or in the head of another task
-                total[name] += of(weight.grad)
+    with evaluating(model):
+        for x, y, *_, task in batches:
+            strategy.optimizer.zero_grad()
+            output = avalanche_forward(model, x.to(strategy.device), task)
+            torch.autograd.backward(loss(output, y.to(strategy.device)))
+            for name, weight in model.named_parameters():
+                if weight.grad is not None:  # else it is frozen, or in the head of another task
+                    total[name] += of(weight.grad)
     return {name: value.div_(len(batches)) for name, value in total.items()}

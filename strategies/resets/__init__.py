@@ -117,9 +117,9 @@ def regrama(setup: Setup, steps: Count = 100, tau: Weight = 0.01) -> SupervisedT
     """ReGraMa: now and then, let the units start again whose weights get hardly any gradient.
 
     A unit is inactive if the mean absolute gradient of its fan-in is at most tau times the mean over its layer. Unlike
-    activations, gradients tell saturated units from useful ones. As in the authors' code, its fan-in and its bias are
-    drawn anew, and its fan-out is kept: without one it would get no gradient, and be inactive again at the next look.
-    The state that the optimizer has of all these weights starts again.
+    activations, gradients tell saturated units from useful ones. Its fan-in and its bias are drawn anew, and its
+    fan-out is kept: without one it would get no gradient, and be inactive again at the next look. The state that the
+    optimizer has of all these weights starts again. We know paper and code from descriptions by others.
 
     Args:
         steps: number of steps from one look to the next.

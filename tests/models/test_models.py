@@ -20,8 +20,9 @@ from lifelong.contracts import Context, Protocol
 from lifelong.data.images import ImageData, Samples
 from lifelong.data.streams import make_benchmark
 from lifelong.errors import UsageError
-from lifelong.models import build_model, models, resolve_model
+from lifelong.models import build_model, models
 from lifelong.models.activations import CReLU, SmoothLeaky
+from lifelong.models.contract import as_stored
 from lifelong.models.networks._layers import Activation, Normalization
 from lifelong.structure import Structure, create_units
 from lifelong.workarounds.evaluating import no_evaluator
@@ -272,14 +273,14 @@ def test_a_convolution_refuses_what_is_no_image() -> None:
 
 
 def test_resolved_parameters_are_plain_data_of_every_model() -> None:
-    assert resolve_model("mlp", {"widths": [3]}) == {
+    assert as_stored(models.get("mlp").resolve({"widths": [3]})) == {
         "widths": [3],
         "dropout": 0.0,
         "activation": "relu",
         "normalization": "none",
         "head": "protocol",
     }
-    assert resolve_model("mlp", {})["widths"] == [400, 400]
+    assert as_stored(models.get("mlp").resolve({}))["widths"] == [400, 400]
     assert all(model.resolve({})["head"] == "protocol" for model in models.all().values())
 
 

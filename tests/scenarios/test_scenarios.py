@@ -16,7 +16,7 @@ from torch import nn
 from lifelong import load_scenario
 from lifelong.contracts import Context, Scenario
 from lifelong.errors import DataError
-from lifelong.models import build_model, resolve_model
+from lifelong.models import build_model, models
 from lifelong.records.spec import Budget
 from lifelong.registry import scenarios
 
@@ -48,7 +48,7 @@ def test_each_says_what_a_leaderboard_has_to_know(entry: Scenario) -> None:
     assert len(entry.input_shape) == (1 if entry.name == "slowly-changing-regression" else 3)
     assert "experiences" in entry.resolve({})
     Budget.model_validate(dict(entry.budget))
-    resolve_model(entry.model["name"], {key: value for key, value in entry.model.items() if key != "name"})
+    models.get(entry.model["name"]).resolve({key: value for key, value in entry.model.items() if key != "name"})
     assert (entry.check is None) == (entry.download_mb == 0)
 
 

@@ -80,6 +80,13 @@ def check_sequence(input_shape: tuple[int, ...]) -> tuple[int, int]:
     return input_shape[0], input_shape[1]
 
 
+def as_rows(input_shape: tuple[int, ...]) -> list[tuple[str, nn.Module]]:
+    """Return a layer, with its name, that makes a gray image a sequence of its rows; none for what is a sequence."""
+    from torch import nn
+
+    return [("rows", nn.Flatten(1, 2))] if len(input_shape) == 3 else []
+
+
 def check_positive(name: str, sizes: Sequence[int]) -> None:
     """Check sizes.
 

@@ -11,6 +11,7 @@ from lifelong.models.networks._layers import (
     Activation,
     Normalization,
     activation_of,
+    as_rows,
     check_image,
     check_positive,
     check_sequence,
@@ -45,12 +46,7 @@ def cnn(
     Raises:
         ValueError: if the input is no image, or a number of channels, a width or the dropout is out of range.
     """
-    from torch import nn
-
-    incoming, *sizes = check_image(input_shape)
-    layers = _convolutions(incoming, sizes, channels, activation, normalization)
-    inputs = _flattened(incoming, sizes, channels, activation)
-    return nn.Sequential(OrderedDict(layers + fully_connected(inputs, widths, dropout, activation, normalization)))
+    return _network([], check_image(input_shape), channels, widths, dropout, activation, normalization)
 
 
 @model()
@@ -75,42 +71,42 @@ def cnn1d(
     Raises:
         ValueError: if the input is no sequence, or a number of channels, a width or the dropout is out of range.
     """
-    from torch import nn
-
-    incoming, *sizes = check_sequence(input_shape)
-    layers = _convolutions(incoming, sizes, channels, activation, normalization)
-    inputs = _flattened(incoming, sizes, channels, activation)
-    squeeze = [("rows", nn.Flatten(1, 2))] if len(input_shape) == 3 else []  # drops the single channel of an image
-    return nn.Sequential(
-        OrderedDict(squeeze + layers + fully_connected(inputs, widths, dropout, activation, normalization))
-    )
+    first, shape = as_rows(input_shape), check_sequence(input_shape)
+    return _network(first, shape, channels, widths, dropout, activation, normalization)
 
 
-def _convolutions(
-    incoming: int,
-    sizes: list[int],
+def _network(
+    first: list[tuple[str, nn.Module]],
+    shape: tuple[int, ...],
     channels: tuple[int, ...],
+    widths: tuple[int, ...],
+    dropout: float,
     activation: Activation,
     normalization: Normalization,
-) -> list[tuple[str, nn.Module]]:
-    """Return the convolutions, with what follows each, by name."""
+) -> nn.Module:
+    """Return some first layers, then convolutions with what follows each, then an MLP.
+
+    Args:
+        first: the first layers, by name.
+        shape: the shape of one sample behind them: (channels, steps), or (channels, height, width).
+        channels: the output channels of each convolution.
+        widths: the units of each fully connected hidden layer.
+        dropout: the probability that a unit of those layers is dropped.
+        activation: the nonlinearity.
+        normalization: what is normalised before it.
+    """
     from torch import nn
 
     check_positive("channels", channels)
+    incoming, *sizes = shape
     one = len(sizes) == 1
     convolution, pooling = (nn.Conv1d, nn.MaxPool1d) if one else (nn.Conv2d, nn.MaxPool2d)
-    layers: list[tuple[str, nn.Module]] = []
+    layers = [*first]
     for number, outgoing in enumerate(channels, start=1):
         layers.append((f"conv{number}", convolution(incoming, outgoing, 3, padding=1)))
         layers += [(f"conv{number}_norm", norm) for norm in normalization_of(normalization, outgoing, len(sizes))]
         layers.append((f"conv{number}_{activation.replace('-', '_')}", activation_of(activation)))
         layers.append((f"pool{number}", pooling(2, ceil_mode=True)))
-        incoming = outgoing * widening(activation)
-    return layers
-
-
-def _flattened(incoming: int, sizes: list[int], channels: tuple[int, ...], activation: Activation) -> int:
-    """Return how many numbers the convolutions give for one sample."""
-    for outgoing in channels:
         incoming, sizes = outgoing * widening(activation), [(size + 1) // 2 for size in sizes]
-    return incoming * prod(sizes)
+    layers += fully_connected(incoming * prod(sizes), widths, dropout, activation, normalization)
+    return nn.Sequential(OrderedDict(layers))

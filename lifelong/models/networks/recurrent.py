@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Literal
 
 from lifelong.models.contract import model
-from lifelong.models.networks._layers import check_positive, check_sequence
+from lifelong.models.networks._layers import as_rows, check_positive, check_sequence
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,6 +50,5 @@ def _recurrent(kind: Literal["LSTM", "GRU"], input_shape: tuple[int, ...], width
     _, features = check_sequence(input_shape)
     check_positive("width", (width,))
     check_positive("layers", (layers,))
-    squeeze = [("rows", nn.Flatten(1, 2))] if len(input_shape) == 3 else []  # drops the single channel of an image
     cells = getattr(nn, kind)(features, width, layers, batch_first=True)
-    return nn.Sequential(OrderedDict([*squeeze, (kind.lower(), LastStep(cells))]))
+    return nn.Sequential(OrderedDict([*as_rows(input_shape), (kind.lower(), LastStep(cells))]))

@@ -28,19 +28,24 @@ def test_what_is_known_is_what_avalanche_knows(ours, benchmark_of, network_for, 
         assert all(torch.equal(kept[name], data.data) for name, data in theirs.items())
 
 
+def importance_of(network, benchmark):
+    """The mean over two batches of four of the absolute gradient of the mean squared norm."""
+    x = torch.stack([benchmark.train_stream[0].dataset[i][0] for i in range(8)])
+    weights = dict(network.named_parameters())
+    expected = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    for batch in (x[:4], x[4:]):
+        norm = (network(batch) ** 2).sum(1).mean()
+        for name, gradient in zip(weights, torch.autograd.grad(norm, list(weights.values())), strict=True):
+            expected[name] += gradient.abs() / 2
+    return expected
+
+
 def test_dropped_units_do_not_count_as_unimportant(ours, benchmark_of, network_for, train_with):
     """Avalanche estimates in training mode, where units are dropped; ours is what the whole network depends on."""
     benchmark = benchmark_of()
     plugin = ours("memory_aware_synapses", "MemoryAwareSynapses")()
     strategy = train_with(network_for(benchmark, dropout=0.5), benchmark, plugin, experiences=1)
-    x = torch.stack([benchmark.train_stream[0].dataset[i][0] for i in range(8)])
-    weights = dict(strategy.model.eval().named_parameters())
-    expected = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    for batch in (x[:4], x[4:]):
-        norm = (strategy.model(batch) ** 2).sum(1).mean()
-        for name, gradient in zip(weights, torch.autograd.grad(norm, list(weights.values())), strict=True):
-            expected[name] += gradient.abs() / 2
-    torch.testing.assert_close(plugin.importance, expected)
+    torch.testing.assert_close(plugin.importance, importance_of(strategy.model.eval(), benchmark))
 
 
 def test_the_importance_by_hand(ours, benchmark_of, network_for, train_with):
@@ -48,14 +53,7 @@ def test_the_importance_by_hand(ours, benchmark_of, network_for, train_with):
     benchmark = benchmark_of()
     plugin = ours("memory_aware_synapses", "MemoryAwareSynapses")()
     strategy = train_with(network_for(benchmark), benchmark, plugin, experiences=1)
-    x = torch.stack([benchmark.train_stream[0].dataset[i][0] for i in range(8)])
-    weights = dict(strategy.model.named_parameters())
-    expected = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    for batch in (x[:4], x[4:]):
-        norm = (strategy.model(batch) ** 2).sum(1).mean()
-        for name, gradient in zip(weights, torch.autograd.grad(norm, list(weights.values())), strict=True):
-            expected[name] += gradient.abs() / 2
-    torch.testing.assert_close(plugin.importance, expected)
+    torch.testing.assert_close(plugin.importance, importance_of(strategy.model, benchmark))
 
 
 @pytest.fixture
